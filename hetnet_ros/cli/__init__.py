@@ -1,0 +1,1 @@
+"""The ``hetnet`` command line: ``main`` and one module a command."""

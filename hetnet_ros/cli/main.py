@@ -1,0 +1,110 @@
+"""Entry point of ``hetnet``: finds the command, imports that one module and turns what happens into an exit code.
+
+Torch and rclpy take seconds to import, so nothing but the chosen command is imported and ``hetnet --help`` answers at
+once.  A user's mistake (:class:`InputError`, wrong flags) is one line on stderr and exit code 2; any other exception is
+our defect and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from typing import NoReturn, Sequence
+
+from hetnet_ros import __version__
+from hetnet_ros.errors import InputError
+
+#: Command -> summary.  A command's code is the module ``hetnet_ros.cli.<command>_command``, which has the same text as
+#: ``SUMMARY``, and ``add_arguments(parser)`` and ``run(args) -> int``.
+COMMANDS: dict[str, str] = {
+    "train": "teach a part from defect-free images",
+    "evaluate": "measure a model on labelled images",
+    "predict": "inspect image files and draw what was found",
+    "cell": "write images of the virtual inspection cell",
+    "demo": "teach a virtual part, inspect 20 parts over ROS 2, show the verdicts",
+    "run": "start one of the ROS 2 nodes without a launch file",
+    "doctor": "show what this machine has and what is missing",
+}
+
+EXIT_INPUT = 2
+EXIT_INTERRUPTED = 130  # as a shell reports SIGINT
+EXIT_BROKEN_PIPE = 141  # and SIGPIPE
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are InputErrors, so that all mistakes look alike; no abbreviated flags."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see '{self.prog} --help'")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 2 bad usage or input, 130 interrupted."""
+    try:
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return code
+    except InputError as error:
+        return _say(f"hetnet: error: {' '.join(str(error).split())}", EXIT_INPUT)
+    except KeyboardInterrupt:
+        return _say("hetnet: interrupted", EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader, such as head, has gone; leave nothing for the interpreter to flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except SystemExit as stop:  # argparse after --help and --version
+        if isinstance(stop.code, str):
+            raise
+        return stop.code or 0
+
+
+def command_parser(command: str) -> Parser:
+    """The parser of one command, whose module is imported for it."""
+    module = _module(command)
+    parser = Parser(prog=f"hetnet {command}", description=module.SUMMARY, epilog=getattr(module, "EPILOG", None))
+    module.add_arguments(parser)
+    return parser
+
+
+def _run(argv: list[str]) -> int:
+    command = argv[0] if argv else "--help"
+    if command.startswith("-"):
+        _top_parser().parse_args([command])
+        return 0
+    if command not in COMMANDS:
+        close = difflib.get_close_matches(command, COMMANDS, 1)
+        hint = f"did you mean '{close[0]}'?" if close else f"the commands are {', '.join(COMMANDS)}"
+        raise InputError(f"there is no command '{command}'; {hint}")
+    args = command_parser(command).parse_args(argv[1:])
+    return _module(command).run(args)
+
+
+def _module(command: str):
+    return importlib.import_module(f"hetnet_ros.cli.{command}_command")
+
+
+def _top_parser() -> Parser:
+    width = max(len(command) for command in COMMANDS)
+    listing = "\n".join(f"  {command:{width}}  {summary}" for command, summary in COMMANDS.items())
+    parser = Parser(
+        prog="hetnet",
+        usage="hetnet [-h] [--version] COMMAND ...",
+        description=f"HetNet visual inspection for robotic cells.\n\ncommands:\n{listing}",
+        epilog="'hetnet COMMAND --help' explains a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"hetnet {__version__}")
+    return parser
+
+
+def _say(line: str, code: int) -> int:
+    print(line, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""``hetnet train``: teach a part from defect-free images."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+from hetnet_ros.errors import InputError
+
+SUMMARY = "teach a part from defect-free images"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", type=Path,
+                        help="folder of good images, or a category folder in MVTec layout (its train/good is used)")
+    parser.add_argument("-o", "--output", metavar="MODEL.safetensors", type=Path, required=True, help="model file to write")
+    parser.add_argument("--preset", default="edge", help="shipped preset by name, or the path of a YAML file (default: edge)")
+    parser.add_argument("--steps", type=int, help="optimiser steps (default: the preset's)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    parser.add_argument("--rotation", type=float, metavar="DEGREES",
+                        help="largest rotation a good part may have beyond what the images show; 180 where it lies anyhow "
+                             "(default: the preset's)")
+    parser.add_argument("--name", help="name of the part in the model card (default: the folder's)")
+    parser.add_argument("--weights", action="append", default=[], metavar="TEACHER=FILE",
+                        help="safetensors file with the weights of a teacher, by timm name; may be repeated")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint that an interrupted run left")
+
+
+def run(args: argparse.Namespace) -> int:
+    from hetnet_ros.learning.checkpoint import checkpoint_path
+    from hetnet_ros.learning.preset import load_preset
+    from hetnet_ros.learning.teach import teach
+
+    preset = load_preset(args.preset)
+    changes = {key: value for key, value in (("steps", args.steps), ("rotation", args.rotation)) if value is not None}
+    preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, **changes))
+    if not 0 <= args.seed < 2**31:
+        raise InputError(f"--seed is {args.seed}: use 0 to {2**31 - 1}")
+    try:
+        report = teach(args.data, args.output, preset, seed=args.seed, device=args.device, part_name=args.name,
+                       resume=args.resume, weight_files=_weight_files(args.weights))
+    except KeyboardInterrupt:
+        checkpoint = checkpoint_path(args.output)
+        if checkpoint.exists():
+            print(f"\ninterrupted; progress is kept in {checkpoint}: repeat the command with --resume to go on",
+                  file=sys.stderr)
+        raise
+    for line in report.skipped:
+        print(f"skipped: {line}", file=sys.stderr)
+    thresholds = report.calibration.thresholds
+    print(f"{report.model}: model {report.model_id}, {report.images - report.held_out} images taught and "
+          f"{report.held_out} held out, {report.steps} steps, loss {report.loss:.4f}, {report.seconds:.0f} s")
+    print(f"PASS below score {thresholds.accept:.3f}, REJECT from {thresholds.reject:.3f}, UNCERTAIN between; "
+          f"p-values go down to {1 / (1 + report.held_out):.3f}")
+    return 0
+
+
+def _weight_files(options: list[str]) -> dict[str, str]:
+    files = {}
+    for option in options:
+        model, equals, path = option.partition("=")
+        if not equals or not model or not path:
+            raise InputError(f"--weights {option}: write TEACHER=FILE, for instance tf_efficientnet_lite0=lite0.safetensors")
+        files[model] = path
+    return files

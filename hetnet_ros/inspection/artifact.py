@@ -1,0 +1,164 @@
+"""The model file: one ``.safetensors`` with the trained tensors and, in its metadata, a JSON card.
+
+The card says how to rebuild the network, which teachers it needs (by hash), how raw scores become verdicts and what it
+was taught on.  A digest over card and tensors is the model's identity and refuses a file that was changed or damaged.
+No pickle anywhere, and nothing that depends on the clock: the same teaching gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.calibration import Calibration
+from hetnet_ros.network.config import NetworkConfig, from_mapping
+from hetnet_ros.network.weights import hash_tensors
+
+FORMAT_VERSION = 1
+_KEY = "hetnet"  # one metadata key only: safetensors does not keep the order of several
+
+
+@dataclass(frozen=True)
+class TeacherRecord:
+    """A teacher a model depends on: timm name and SHA-256 of its pretrained weights."""
+
+    model: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What the model was taught on: counts of good images, their sizes in px, steps, seed, views per image, final loss."""
+
+    images: int
+    held_out: int
+    min_size: tuple[int, int]
+    max_size: tuple[int, int]
+    steps: int
+    seed: int
+    views: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Everything about a model but its tensors."""
+
+    part_name: str
+    preset: str
+    network: NetworkConfig
+    teachers: tuple[TeacherRecord, TeacherRecord]
+    calibration: Calibration
+    training: TrainingSummary
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model file in memory; ``model_id`` is the first 16 hex digits of its digest."""
+
+    card: ModelCard
+    tensors: dict[str, Tensor]
+    model_id: str
+
+
+def save_artifact(path: Path, card: ModelCard, tensors: dict[str, Tensor]) -> str:
+    """Write the model atomically and return its model_id.  Raises InputError where it cannot be written."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(dataclasses.asdict(card), sort_keys=True)
+    digest = _digest(text, tensors)
+    save_tensors(path, tensors, {_KEY: json.dumps({"card": text, "digest": digest})})
+    return digest[:16]
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file so that ``path`` is either the old file or the whole new one."""
+    path = Path(path)
+    part = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
+            part = file.name
+        os.chmod(part, 0o644)
+        save_file(tensors, part, metadata)
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        if part and os.path.exists(part):
+            os.unlink(part)
+
+
+def load_artifact(path: Path) -> Artifact:
+    """Read and check a model file.
+
+    Raises InputError when it is absent, no safetensors, not a model of ours, of another format version, incomplete, or
+    when its digest does not match its content.
+    """
+    metadata, tensors = read_tensors(path, "model")
+    if _KEY not in metadata:
+        raise InputError(f"{path} is a safetensors file but no hetnet model (it has no card): make one with hetnet train")
+    try:
+        wrapper = json.loads(metadata[_KEY])
+        text, digest = wrapper["card"], wrapper["digest"]
+        values = json.loads(text)
+        version = values["format_version"]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"the card of model {path} is damaged: restore the file or teach the part again") from None
+    if version != FORMAT_VERSION:
+        raise InputError(f"model {path} has format version {version}, this hetnet reads {FORMAT_VERSION}: teach the part "
+                         "again or use the hetnet that made it")
+    if _digest(text, tensors) != digest:
+        raise InputError(f"model {path} does not match its digest: it was changed or damaged; restore the file or teach "
+                         "the part again")
+    try:
+        card = _card(values)
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"the card of model {path} is not valid: {error}") from None
+    return Artifact(card, tensors, digest[:16])
+
+
+def read_tensors(path: Path, what: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a safetensors file; InputError where it cannot be read as one."""
+    if not Path(path).is_file():
+        raise InputError(f"{what} {path} does not exist or is no file: check the path, or make one with hetnet train")
+    try:
+        with safetensors.safe_open(str(path), "pt") as file:
+            return dict(file.metadata() or {}), {key: file.get_tensor(key) for key in file.keys()}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(f"{what} {path} is not a readable safetensors file: {error}") from None
+
+
+def _card(values: dict) -> ModelCard:
+    return ModelCard(
+        part_name=str(values["part_name"]), preset=str(values["preset"]),
+        network=from_mapping(NetworkConfig, values["network"], "network"),
+        teachers=tuple(TeacherRecord(**teacher) for teacher in values["teachers"]),
+        calibration=Calibration(**{**values["calibration"], "good_scores": tuple(values["calibration"]["good_scores"])}),
+        training=TrainingSummary(**{k: tuple(v) if isinstance(v, list) else v for k, v in values["training"].items()}),
+        format_version=values["format_version"])
+
+
+def _digest(card_text: str, tensors: dict[str, Tensor]) -> str:
+    return hashlib.sha256(f"{card_text}|{hash_tensors(tensors)}".encode()).hexdigest()
+
+
+def check_fits(tensors: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
+    """Raise InputError unless the file's tensors are those the network wants, all finite."""
+    wrong = sorted(set(expected) ^ set(tensors)) or [n for n in expected if tensors[n].shape != expected[n].shape]
+    if wrong:
+        raise InputError(f"model {path} does not fit the network in its own card ({wrong[0]}): teach the part again")
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"model {path} holds values that are not finite in {name}: teach the part again")

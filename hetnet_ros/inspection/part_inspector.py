@@ -1,0 +1,92 @@
+"""One image in, one Inspection out: the whole way from pixels to verdict, without ROS.
+
+A loaded model, its teachers and its calibration together.  Nodes, the command line and the evaluation all go through
+here, so an image gets the same verdict wherever it is inspected.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.artifact import Artifact, ModelCard, check_fits, load_artifact
+from hetnet_ros.inspection.backend import TorchBackend, resolve_device
+from hetnet_ros.inspection.preprocessing import checked_roi, network_input
+from hetnet_ros.inspection.regions import find_defects
+from hetnet_ros.inspection.result import Box, Inspection, StageTimings, Verdict
+from hetnet_ros.network.hetnet import HetNet
+from hetnet_ros.network.weights import resolve_weights
+
+
+class PartInspector:
+    """A taught part on a device.  Not re-entrant: one thread at a time calls :meth:`inspect`.
+
+    card: the model's card.  model_id: 16 hex digits.  device: ``cpu`` or ``cuda:N``.  weights_mb: size of all weights.
+    """
+
+    def __init__(self, artifact: Artifact, network: HetNet, device: str = "auto", allow_cpu_fallback: bool = False) -> None:
+        self.card: ModelCard = artifact.card
+        self.model_id = artifact.model_id
+        self.calibration = artifact.card.calibration
+        self._backend = TorchBackend(network, resolve_device(device, allow_cpu_fallback))
+        self.device = str(self._backend.device)
+        self.weights_mb = sum(t.numel() * t.element_size() for t in network.state_dict().values()) / 2**20
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto", allow_cpu_fallback: bool = False) -> "PartInspector":
+        """Read a model file and its teachers.
+
+        Raises InputError for a file, a teacher or a device that cannot be used, with what to do.
+        """
+        artifact = load_artifact(Path(path))
+        resolve_device(device, allow_cpu_fallback)  # a wrong device is said before the weights are read
+        weights = []
+        for config, record in zip((artifact.card.network.cnn, artifact.card.network.transformer), artifact.card.teachers):
+            found = resolve_weights(config.model)
+            if found.sha256 != record.sha256:
+                raise InputError(f"model {path} was taught with other weights of {config.model} (sha256 "
+                                 f"{record.sha256[:12]}) than those from {found.source} ({found.sha256[:12]}): put the "
+                                 "former into the weights cache or teach the part again")
+            weights.append(found)
+        network = HetNet(artifact.card.network, *weights)
+        check_fits(artifact.tensors, network.trained_state(), Path(path))
+        network.load_state_dict(artifact.tensors, strict=False)
+        return cls(artifact, network, device, allow_cpu_fallback)
+
+    @property
+    def part_name(self) -> str:
+        return self.card.part_name
+
+    def warm_up(self, runs: int = 2) -> None:
+        """Run on a grey image, so that the first real one is not the slow one."""
+        size = self.card.network.image_size
+        for _ in range(runs):
+            self.inspect(np.full((size, size, 3), 128, np.uint8))
+
+    def inspect(self, rgb: np.ndarray, roi: Box | None = None) -> Inspection:
+        """Inspect one image, uint8 RGB (H, W, 3), or the region ``roi`` of it.
+
+        Raises InputError for an image or region that cannot be inspected; errors of the device propagate.
+        """
+        started = time.perf_counter()
+        box = checked_roi(rgb, roi)
+        images = network_input(rgb, box, self.card.network.image_size)
+        prepared = time.perf_counter()
+        maps, scores = self._backend(images)
+        inferred = time.perf_counter()
+        raw_map, raw_score = maps[0], float(scores[0])
+        verdict, reason, detail = self.calibration.decide(raw_score)
+        finite = bool(np.isfinite(raw_map).all())
+        if not finite:
+            verdict, reason, detail = Verdict.UNCERTAIN, "inference_failed", "the anomaly map holds values that are not finite"
+        defects = find_defects(raw_map, self.calibration, box) if finite else ()
+        done = time.perf_counter()
+        return Inspection(
+            verdict=verdict, reason=reason, detail=detail, score=self.calibration.calibrated_score(raw_score),
+            raw_score=raw_score, p_value=self.calibration.p_value(raw_score) if np.isfinite(raw_score) else float("nan"),
+            thresholds=self.calibration.thresholds, source_size=rgb.shape[:2], roi=box, model_id=self.model_id,
+            defects=defects, anomaly_map=raw_map,
+            timings=StageTimings(1e3 * (prepared - started), 1e3 * (inferred - prepared), 1e3 * (done - inferred)))

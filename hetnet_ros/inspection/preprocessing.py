@@ -1,0 +1,54 @@
+"""From a camera image to the network's input.
+
+The region of interest is cut out and resized to the network's square; the teachers normalise for themselves.  Shrinking
+averages areas, so that fine texture does not alias into false detail.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.result import Box
+
+MIN_SIDE = 16
+
+
+def checked_roi(rgb: np.ndarray, roi: Box | None) -> Box:
+    """The region to inspect, clipped to nothing: it must lie inside the image.
+
+    rgb: uint8 (H, W, 3).  Raises InputError for another dtype or shape, an image or region under 16 px, or a region
+    that leaves the image.
+    """
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
+        raise InputError(f"image is {rgb.dtype} of shape {rgb.shape}: give uint8 RGB of shape (height, width, 3)")
+    height, width = rgb.shape[:2]
+    box = roi or Box(0, 0, width, height)
+    if box.width < MIN_SIDE or box.height < MIN_SIDE:
+        raise InputError(f"region to inspect is {box.width}x{box.height} px: at least {MIN_SIDE}x{MIN_SIDE} is needed")
+    if box.x < 0 or box.y < 0 or box.x + box.width > width or box.y + box.height > height:
+        raise InputError(f"roi x={box.x} y={box.y} {box.width}x{box.height} leaves the {width}x{height} image: "
+                         "set a region inside it")
+    return box
+
+
+def resize(rgb: np.ndarray, size: int) -> np.ndarray:
+    """uint8 (H, W, 3) -> uint8 (size, size, 3); area average when shrinking, bilinear when enlarging."""
+    if rgb.shape[:2] == (size, size):
+        return np.ascontiguousarray(rgb)
+    shrinks = min(rgb.shape[:2]) > size
+    return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def network_input(rgb: np.ndarray, roi: Box, size: int) -> Tensor:
+    """uint8 (H, W, 3) and a checked region -> float32 (1, 3, size, size) RGB in [0, 1]."""
+    region = rgb[roi.y:roi.y + roi.height, roi.x:roi.x + roi.width]
+    return to_tensor(resize(region, size)[None])
+
+
+def to_tensor(batch: np.ndarray) -> Tensor:
+    """uint8 (B, S, S, 3) -> float32 (B, 3, S, S) in [0, 1]."""
+    return torch.from_numpy(batch).permute(0, 3, 1, 2).float().div_(255)

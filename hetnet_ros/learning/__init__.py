@@ -1,0 +1,1 @@
+"""Teaching a part from defect-free images: views, feature cache, trainer and calibration."""

@@ -1,0 +1,68 @@
+"""The defect-free images a part is taught from, read once into memory at the network's size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.image_files import list_images, read_rgb
+from hetnet_ros.inspection.preprocessing import resize
+
+MIN_IMAGES = 4
+
+
+@dataclass(frozen=True)
+class GoodImages:
+    """images: uint8 (N, S, S, 3) RGB.  paths: where each came from.  min_size, max_size: (height, width) on disk, px.
+    skipped: one line for each file that could not be used."""
+
+    images: np.ndarray
+    paths: tuple[Path, ...]
+    min_size: tuple[int, int]
+    max_size: tuple[int, int]
+    skipped: tuple[str, ...]
+
+
+def good_folder(data: Path) -> Path:
+    """``data`` itself, or its ``train/good`` where it is a category folder in MVTec layout."""
+    nested = data / "train" / "good"
+    if nested.is_dir():
+        return nested
+    if not data.exists():
+        raise InputError(f"{data} does not exist: give a folder of defect-free images")
+    if not data.is_dir():
+        raise InputError(f"{data} is a file: give a folder of defect-free images or an MVTec-layout category folder")
+    return data
+
+
+def load_good_images(data: Path, size: int, max_images: int, progress: bool = True) -> GoodImages:
+    """Read a folder's images, resized to ``size``; more than ``max_images`` are sampled evenly over the sorted names.
+
+    Files that cannot be read are skipped and listed.  Raises InputError where fewer than four images remain.
+    """
+    folder = good_folder(Path(data))
+    paths = list_images(folder)
+    if len(paths) > max_images:
+        paths = [paths[i] for i in np.linspace(0, len(paths) - 1, max_images).round().astype(int)]
+    images, kept, sizes, skipped = [], [], [], []
+    for path in tqdm(paths, desc="reading images", unit="img", disable=not progress, leave=False):
+        try:
+            rgb = read_rgb(path)
+        except InputError as error:
+            skipped.append(str(error))
+            continue
+        images.append(resize(rgb, size))
+        kept.append(path)
+        sizes.append(rgb.shape[:2])
+    if len(images) < MIN_IMAGES:
+        found = f"{len(images)} usable image{'s' if len(images) != 1 else ''} of {len(paths)} files"
+        why = f" (first problem: {skipped[0]})" if skipped else ""
+        raise InputError(f"{folder} holds {found}{why}: teaching needs at least {MIN_IMAGES} defect-free images, 20 or "
+                         "more for verdicts you can rely on")
+    heights, widths = zip(*sizes)
+    return GoodImages(np.stack(images), tuple(kept), (min(heights), min(widths)), (max(heights), max(widths)),
+                      tuple(skipped))

@@ -1,0 +1,97 @@
+"""Presets: a YAML file that names the teachers, the sizes and how a part is taught.
+
+``config/presets/*.yaml`` ship with the package; any other file of the same shape can be given by path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.network.config import NetworkConfig, from_mapping
+from hetnet_ros.resources import config_path
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a part is taught.
+
+    steps: optimiser steps.  batch: feature views per step.  learning_rate, weight_decay: of AdamW, cosine schedule
+    after ``warmup`` steps.  views: cached variants of each image, the first one unchanged.  rotation: largest random
+    rotation of a variant, degrees (0 where orientation matters, 180 where the part lies anyhow).  light: strength of
+    brightness, contrast, gamma and colour changes, 0..1.  hard_fraction: share of hardest patches with full weight.
+    noise: ``lmgn`` (paper), ``gaussian`` or ``none``;  noise_boxes: boxes per step;  noise_side: largest side relative
+    to the image;  neighbourhood: side of LMGN's window in patches.  teacher_target: weight of the teacher as SD's
+    target beside SR.  hold_out: share of images kept for calibration.  cache_mb: memory for cached features; beyond it
+    they go to disk.  max_images: more good images than this are sampled evenly.
+    """
+
+    steps: int = 1000
+    batch: int = 8
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    warmup: int = 50
+    views: int = 2
+    rotation: float = 0.0
+    light: float = 0.3
+    hard_fraction: float = 1.0
+    noise: str = "lmgn"
+    noise_boxes: int = 4
+    noise_side: float = 0.3
+    neighbourhood: int = 3
+    teacher_target: float = 1.0
+    hold_out: float = 0.15
+    cache_mb: int = 2048
+    max_images: int = 1000
+
+    def __post_init__(self) -> None:
+        bounds = {"steps": (1, 10**7), "batch": (2, 1024), "views": (1, 64), "rotation": (0, 180), "light": (0, 1),
+                  "hard_fraction": (0.01, 1), "noise_boxes": (0, 100), "noise_side": (0.01, 1), "hold_out": (0.02, 0.5),
+                  "cache_mb": (1, 10**7), "max_images": (4, 10**6), "neighbourhood": (1, 15)}
+        for name, (low, high) in bounds.items():
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"training.{name} is {getattr(self, name)}: use a value from {low} to {high}")
+        if self.learning_rate <= 0:
+            raise InputError(f"training.learning_rate is {self.learning_rate}: use a value above 0")
+        if self.noise not in ("lmgn", "gaussian", "none"):
+            raise InputError(f"training.noise is {self.noise!r}: use lmgn, gaussian or none")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named pair of network and training settings."""
+
+    name: str
+    network: NetworkConfig
+    training: TrainingConfig
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that ship with the package."""
+    return sorted(path.stem for path in Path(config_path("presets")).glob("*.yaml"))
+
+
+def load_preset(name: str) -> Preset:
+    """A shipped preset by name, or one from a YAML file by path (anything that ends in .yaml or .yml).
+
+    Raises InputError for an unknown name, an unreadable file, or a key or value that does not belong there.
+    """
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+    elif name in preset_names():
+        path = Path(config_path("presets")) / f"{name}.yaml"
+    else:
+        raise InputError(f"there is no preset {name!r}: use one of {', '.join(preset_names())}, or the path of a .yaml file")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InputError(f"preset {path} cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"preset {path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict) or set(values) != {"network", "training"}:
+        raise InputError(f"preset {path} must have exactly the keys 'network' and 'training'")
+    return Preset(path.stem, from_mapping(NetworkConfig, values["network"], f"{path.name}: network"),
+                  from_mapping(TrainingConfig, values["training"], f"{path.name}: training"))

@@ -1,0 +1,100 @@
+"""What fully describes a HetNet: its two teachers, its sizes and how its map is read.
+
+One frozen dataclass is written into every model card and read back when the model is loaded, so a network can always be
+rebuilt from its file alone.  Values are checked here, at the edge; the modules take them as they are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from hetnet_ros.errors import InputError
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """One frozen teacher: any timm model with ``forward_intermediates``.
+
+    model: timm name;  indices: the three feature stages (CNN) or blocks (Transformer) in use, shallow to deep;
+    input_size: side of the square image it sees, px;  mean, std: its input normalisation over RGB in [0, 1].
+    """
+
+    model: str
+    indices: tuple[int, ...]
+    input_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of HetNet.
+
+    image_size: side of the square network input, px.  width: channels of the fused features at each level.
+    embedding: channels of the one-class embedding.  depth: residual blocks per student stage.
+    map_student: whose output enters the anomaly map, ``reconstruction`` or ``denoising``.
+    global_target: students also reproduce the mean of the Transformer's blocks (an extension of ours).
+    global_weight: weight of that extra distance in loss and map.
+    use_local, use_global, use_algf: ablations of the fusion (paper, ablation table).
+    smoothing_sigma: Gaussian smoothing of the map, px at ``image_size``.
+    score: ``max`` or ``top`` (mean of the ``top_fraction`` largest map values).
+    """
+
+    cnn: TeacherConfig
+    transformer: TeacherConfig
+    image_size: int = 256
+    width: int = 64
+    embedding: int = 256
+    depth: int = 1
+    map_student: str = "denoising"
+    global_target: bool = True
+    global_weight: float = 1.0
+    use_local: bool = True
+    use_global: bool = True
+    use_algf: bool = True
+    smoothing_sigma: float = 4.0
+    score: str = "max"
+    top_fraction: float = 0.002
+
+    def __post_init__(self) -> None:
+        if self.map_student not in ("reconstruction", "denoising"):
+            raise InputError(f"network.map_student is {self.map_student!r}: use 'reconstruction' or 'denoising'")
+        if self.score not in ("max", "top"):
+            raise InputError(f"network.score is {self.score!r}: use 'max' or 'top'")
+        if self.image_size % 32 or self.image_size < 64:
+            raise InputError(f"network.image_size is {self.image_size}: use a multiple of 32, at least 64")
+        if not (self.use_local or self.use_global):
+            raise InputError("network.use_local and network.use_global are both off: keep one teacher in the fusion")
+        for teacher in (self.cnn, self.transformer):
+            if len(teacher.indices) != 3:
+                raise InputError(f"teacher {teacher.model} lists {len(teacher.indices)} indices: give exactly three")
+
+
+def from_mapping(cls: type, values: dict[str, Any], where: str) -> Any:
+    """Build the frozen dataclass ``cls`` from a mapping read from YAML or JSON; unknown or missing keys raise InputError."""
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: expected a mapping of {', '.join(fields)}")
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise InputError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(fields)}")
+    missing = [n for n, f in fields.items() if n not in values
+               and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+    if missing:
+        raise InputError(f"{where}: missing key {missing[0]!r}")
+    built = {}
+    for name, value in values.items():
+        kind = fields[name].type
+        if kind == "TeacherConfig":
+            value = from_mapping(TeacherConfig, value, f"{where}.{name}")
+        elif isinstance(value, list):
+            value = tuple(value)
+        elif kind == "float" and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        expected = {"int": int, "float": float, "str": str, "bool": bool}.get(kind)
+        if expected and (not isinstance(value, expected) or (expected is int and isinstance(value, bool))):
+            raise InputError(f"{where}.{name} is {value!r}: expected {kind}")
+        built[name] = value
+    return cls(**built)

@@ -1,0 +1,82 @@
+"""ALGF and MHF, the two fusions of HetNet (paper, section III-C and the pipeline figure).
+
+ALGF joins one local (CNN) and one global (Transformer) feature of the same level; MHF joins the three levels.
+The exact form of ALGF's attention is ours: the paper says only that both features are pooled to vectors and that
+cross-structure attention over the two makes a hybrid feature.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ALGF(nn.Module):
+    """Adaptive local-global feature fusion for one level.
+
+    (B, C, H, W) local and (B, D, h, w) global -> (B, width, H, W).  The local feature is size-adjusted by a 1x1
+    convolution, the global one by a 1x1 convolution and bilinear interpolation.  Each is pooled to a vector; per head,
+    the query of one structure meets the key of the other, and a softmax over the two structures weighs their values
+    into the hybrid feature.  Output = hybrid + local + global.
+
+    attention=False leaves local + global (ablation); ``use_local`` / ``use_global`` drop one structure altogether.
+    """
+
+    def __init__(self, local_channels: int, global_channels: int, width: int, heads: int = 8, attention: bool = True,
+                 use_local: bool = True, use_global: bool = True) -> None:
+        super().__init__()
+        self.use_local, self.use_global = use_local, use_global
+        self.local = _adjust(local_channels, width) if use_local else None
+        self.global_ = _adjust(global_channels, width) if use_global else None
+        self.heads = heads
+        self.attention = attention and use_local and use_global
+        if self.attention:
+            self.query = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
+            self.key = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
+            self.value = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(2))
+
+    def forward(self, local: Tensor, global_: Tensor) -> Tensor:
+        parts = []
+        if self.use_local:
+            parts.append(self.local(local))
+        if self.use_global:
+            parts.append(F.interpolate(self.global_(global_), local.shape[-2:], mode="bilinear", align_corners=False))
+        if self.attention:
+            parts.append(self._hybrid(*parts))
+        return sum(parts[1:], parts[0])
+
+    def _hybrid(self, local: Tensor, global_: Tensor) -> Tensor:
+        b, c, h, w = local.shape
+        pooled = local.mean((2, 3)), global_.mean((2, 3))
+        scores = []
+        for own, other in ((0, 1), (1, 0)):  # structure `own` is weighed by how its key answers the other's query
+            query = self.query[other](pooled[other]).view(b, self.heads, -1)
+            key = self.key[own](pooled[own]).view(b, self.heads, -1)
+            scores.append((query * key).sum(-1) / query.shape[-1] ** 0.5)
+        weight = torch.softmax(torch.stack(scores), 0).repeat_interleave(c // self.heads, -1)  # (2, B, C)
+        return (weight[0].view(b, c, 1, 1) * self.value[0](local)
+                + weight[1].view(b, c, 1, 1) * self.value[1](global_))
+
+
+class MHF(nn.Module):
+    """Multi-scale hybrid feature fusion: three levels (B, width, H_k, W_k), strides 1:2:4 apart -> (B, 3 width, H_3, W_3).
+
+    Level 1 passes two 3x3 stride-2 convolutions, level 2 one, level 3 none; then they are concatenated.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.level1 = nn.Sequential(_downsample(width), _downsample(width))
+        self.level2 = _downsample(width)
+
+    def forward(self, levels: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        return torch.cat((self.level1(levels[0]), self.level2(levels[1]), levels[2]), 1)
+
+
+def _adjust(channels: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width))
+
+
+def _downsample(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(width, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())

@@ -1,0 +1,77 @@
+"""HetNet whole: teachers -> ALGF -> MHF -> students -> anomaly map (paper, figure 2).
+
+``forward`` is inference.  Training calls ``fuse``, ``reconstruction`` and ``denoising`` on features, because the frozen
+teachers' features are computed once and kept.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hetnet_ros.network.anomaly_map import AnomalyMap
+from hetnet_ros.network.config import NetworkConfig
+from hetnet_ros.network.fusion import ALGF, MHF
+from hetnet_ros.network.students import Student
+from hetnet_ros.network.teachers import HeterogeneousTeachers, Teacher, TeacherFeatures
+from hetnet_ros.network.weights import TeacherWeights
+
+
+class HetNet(nn.Module):
+    """The network.  Everything but ``teachers`` is trained and belongs to the model file.
+
+    Members by the paper's names: ``teachers`` (HTE), ``algf``, ``mhf``, ``reconstruction`` (SR), ``denoising`` (SD).
+    """
+
+    def __init__(self, config: NetworkConfig, cnn_weights: TeacherWeights | None = None,
+                 transformer_weights: TeacherWeights | None = None) -> None:
+        """Weights of None leave a teacher at random values (for tests of shapes)."""
+        super().__init__()
+        self.config = config
+        self.teachers = HeterogeneousTeachers(Teacher(config.cnn, cnn_weights),
+                                              Teacher(config.transformer, transformer_weights))
+        local, global_ = self.teachers.feature_shapes(config.image_size)
+        self.local_shapes, self.global_shapes = local, global_
+        self.algf = nn.ModuleList(
+            ALGF(own[0], other[0], config.width, attention=config.use_algf, use_local=config.use_local,
+                 use_global=config.use_global)
+            for own, other in zip(local, global_))
+        self.mhf = MHF(config.width)
+        global_channels = global_[0][0] if config.global_target else 0
+        sizes = (3 * config.width, tuple(shape[0] for shape in local), config.embedding, config.depth, global_channels)
+        self.reconstruction = Student(*sizes)
+        self.denoising = Student(*sizes)
+        self.stage_weights = (1.0, 1.0, 1.0) + ((config.global_weight,) if config.global_target else ())
+        self.anomaly_map = AnomalyMap(config.image_size, self.stage_weights, config.smoothing_sigma, config.score,
+                                      config.top_fraction)
+
+    def fuse(self, features: TeacherFeatures) -> Tensor:
+        """ALGF on each level, then MHF -> (B, 3 width, H_3, W_3)."""
+        levels = [algf(local, global_) for algf, local, global_ in zip(self.algf, features.local, features.global_)]
+        return self.mhf(tuple(levels))
+
+    def targets(self, features: TeacherFeatures) -> tuple[Tensor, ...]:
+        """What the students reproduce: the CNN's stages and, as an extension, the mean of the Transformer's blocks."""
+        if not self.config.global_target:
+            return tuple(features.local)
+        merged = torch.stack(tuple(features.global_)).mean(0)
+        if merged.shape[-2:] != features.local[-1].shape[-2:]:
+            merged = F.interpolate(merged, features.local[-1].shape[-2:], mode="bilinear", align_corners=False)
+        return tuple(features.local) + (merged,)
+
+    def map_from_features(self, features: TeacherFeatures) -> tuple[Tensor, Tensor]:
+        """Anomaly map (B, S, S) and score (B,) from features already computed."""
+        student = self.denoising if self.config.map_student == "denoising" else self.reconstruction
+        return self.anomaly_map(self.targets(features), student(self.fuse(features)))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, S, S) float RGB in [0, 1] -> raw anomaly map (B, S, S) >= 0 and raw image score (B,)."""
+        return self.map_from_features(self.teachers(image))
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """The state dict without the teachers, which the model card names by hash instead."""
+        return {k: v for k, v in self.state_dict().items() if not k.startswith("teachers.")}
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        return [p for p in self.parameters() if p.requires_grad]

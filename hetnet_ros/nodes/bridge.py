@@ -1,0 +1,36 @@
+"""cv_bridge, for encodings that the node's own converter does not know, where it is installed and trustworthy.
+
+The package's own converter covers every encoding of the interface and checks frames against their headers; cv_bridge adds
+whatever else a distribution has taught it.  It is asked only after a round trip has shown that it works with the NumPy and
+OpenCV it was imported with, which in several distributions it does not.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Callable
+
+import numpy as np
+from sensor_msgs.msg import Image
+
+
+@functools.lru_cache(maxsize=1)
+def cv_bridge_fallback() -> Callable[[Image], np.ndarray] | None:
+    """A converter from Image to uint8 RGB (H, W, 3), or None where cv_bridge is absent or fails its round trip."""
+    try:
+        from cv_bridge import CvBridge
+
+        bridge = CvBridge()
+        sample = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+        returned = bridge.imgmsg_to_cv2(bridge.cv2_to_imgmsg(sample, "bgr8"), "rgb8")
+        if not np.array_equal(returned, sample[:, :, ::-1]):
+            return None
+    except Exception:  # a broken build fails in many ways, at import or at the first call; each means: do without
+        return None
+
+    def convert(message: Image) -> np.ndarray:
+        if message.encoding[:1].isdigit():
+            raise ValueError("it does not say which channel is which")  # cv_bridge would take 8UC3 for RGB unasked
+        return np.asarray(bridge.imgmsg_to_cv2(message, "rgb8"))
+
+    return convert

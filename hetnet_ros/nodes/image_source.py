@@ -1,0 +1,85 @@
+"""The image subscription: made once a publisher's quality of service is known, and kept for the life of the process.
+
+A subscription is never destroyed, because doing so under a multi-threaded executor crashes Humble; one that has been
+superseded (the camera came back with another reliability) is merely not listened to.  The callback hands the message on and
+does nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
+
+from hetnet_ros.nodes.qos import choose_reliability, image_profile, incompatibility
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+
+class ImageSource:
+    """Delivers image messages of one topic to ``deliver``, from a thread of the executor.
+
+    transport: ``raw`` or ``compressed``; reliability: ``match``, ``reliable`` or ``best_effort``; depth: queue depth.
+    """
+
+    def __init__(self, node: Node, group: CallbackGroup, deliver: Callable[[Any], None], *, transport: str,
+                 reliability: str, depth: int) -> None:
+        self._node = node
+        self._group = group
+        self._deliver = deliver
+        self._type = CompressedImage if transport == "compressed" else Image
+        self._name = "image/compressed" if transport == "compressed" else "image"
+        self.topic = node.resolve_topic_name(self._name)
+        self._wanted = reliability
+        self._depth = depth
+        self._made: dict[ReliabilityPolicy, Subscription] = {}
+        self._current: ReliabilityPolicy | None = None
+        self._incompatible = ""
+
+    def connect(self) -> None:
+        """Subscribe as soon as that can be done rightly; cheap to call again and again, which follows a changed camera."""
+        offered = [info.qos_profile.reliability for info in self._node.get_publishers_info_by_topic(self.topic)]
+        chosen = choose_reliability(self._wanted, offered)
+        if chosen is None or chosen == self._current:
+            return
+        self._current = chosen
+        self._incompatible = ""
+        if chosen not in self._made:
+            self._made[chosen] = self._subscribe(chosen)
+        self._node.get_logger().info(f"subscribed to {self.topic} ({self.reliability})")
+
+    @property
+    def publishers(self) -> int:
+        """How many publishers the topic has now."""
+        return self._node.count_publishers(self.topic)
+
+    @property
+    def reliability(self) -> str:
+        """Reliability of the subscription in use, or ``not subscribed``."""
+        return "not subscribed" if self._current is None else self._current.name.lower()
+
+    @property
+    def incompatible(self) -> str:
+        """One line on a publisher whose images cannot arrive; empty when there is none."""
+        return self._incompatible if self.publishers else ""
+
+    def _subscribe(self, reliability: ReliabilityPolicy) -> Subscription:
+        def hand_on(message: Any) -> None:
+            if reliability == self._current:
+                self._deliver(message)
+
+        def note_incompatible(event: Any) -> None:
+            if reliability == self._current and event.total_count_change > 0:
+                self._incompatible = incompatibility(event.last_policy_kind, self.topic, reliability)
+                self._node.get_logger().warning(self._incompatible)
+
+        return self._node.create_subscription(
+            self._type, self._name, hand_on, image_profile(reliability, self._depth), callback_group=self._group,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=note_incompatible))

@@ -1,0 +1,77 @@
+"""A model ready for work, and how one comes about: read, moved to its device, warmed up.
+
+torch and the network are imported here, at the first load, so that an unconfigured node starts in a moment and answers.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hetnet_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from hetnet_ros.inspection.part_inspector import PartInspector
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A warm model.  ``fell_back`` says why it runs on the CPU although CUDA was asked for; empty when it does not."""
+
+    path: str
+    inspector: PartInspector
+    seconds: float
+    fell_back: str = ""
+
+    @property
+    def summary(self) -> str:
+        """One line for a person."""
+        inspector = self.inspector
+        return (f"model {inspector.model_id} of part {inspector.card.part_name!r} is ready on {inspector.device} "
+                f"({inspector.weights_mb:.0f} MB, {self.seconds:.1f} s)")
+
+
+def load_model(path: str, device: str, allow_cpu_fallback: bool, threads: int) -> LoadedModel:
+    """Load and warm the model file ``path``.
+
+    device: ``auto``, ``cuda`` or ``cpu``; threads: CPU threads of the network, 0 for the library's choice.
+    Raises InputError for an empty path, an unusable file or an absent device; a failing device raises its own error, unless
+    ``allow_cpu_fallback``, which then loads on the CPU.
+    """
+    if not path:
+        raise InputError("no model is given: set the parameter model to the path of a .safetensors model "
+                         "(hetnet train FOLDER -o MODEL.safetensors makes one)")
+    started = time.monotonic()
+    import torch
+
+    from hetnet_ros.inspection.part_inspector import PartInspector
+
+    if threads:
+        torch.set_num_threads(threads)
+    fell_back = ""
+    try:
+        inspector = PartInspector.load(path, device, allow_cpu_fallback)
+        inspector.warm_up()
+    except Exception as error:
+        if not (allow_cpu_fallback and is_cuda_error(error)):
+            raise
+        fell_back = f"CUDA failed ({_first_line(error)})"
+        inspector = PartInspector.load(path, "cpu")
+        inspector.warm_up()
+    if device == "cuda" and inspector.device == "cpu" and not fell_back:
+        fell_back = "CUDA was asked for, but there is no usable GPU"
+    return LoadedModel(path, inspector, time.monotonic() - started, fell_back)
+
+
+def is_cuda_error(error: BaseException) -> bool:
+    """Whether ``error`` comes from the GPU or its driver rather than from the input or from our code."""
+    import torch
+
+    if isinstance(error, InputError):
+        return False
+    return isinstance(error, torch.cuda.OutOfMemoryError) or (isinstance(error, RuntimeError) and "CUDA" in str(error))
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,153 @@
+"""Counts, rates and latencies of the running inspector, for its diagnostics.
+
+Written from the subscription and worker threads and read by the diagnostics timer, so every access takes one short lock.
+Counts run since the start of the process; rates and percentiles cover a recent window, because a cell's operator asks how it
+runs now.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+WINDOW_SECONDS = 10.0
+"""Length of the window behind rates and percentiles."""
+
+STAGES = ("input_age", "decode", "preprocess", "inference", "postprocess", "total")
+"""Stages in the order they happen; names of the fields of hetnet_ros/msg/StageTimings."""
+
+
+@dataclass(frozen=True)
+class Timings:
+    """What one inspection took, ms; NaN where a stage did not run.  See hetnet_ros/msg/StageTimings."""
+
+    input_age: float = float("nan")
+    decode: float = float("nan")
+    preprocess: float = float("nan")
+    inference: float = float("nan")
+    postprocess: float = float("nan")
+    total: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Latency of one stage over the window, ms; NaN when it did not run."""
+
+    stage: str
+    p50: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of affairs at one moment.  Rates in Hz; ``since_input`` is s, None before the first image."""
+
+    received: int
+    dropped: int
+    ignored: int
+    published: int
+    input_rate: float
+    output_rate: float
+    since_input: float | None
+    bad_images: tuple[tuple[str, int], ...]
+    outcomes: tuple[tuple[str, int], ...]
+    recent_bad: int
+    recent_refused: tuple[tuple[str, int], ...]
+    backward_stamps: int
+    percentiles: tuple[Percentiles, ...] = field(default_factory=tuple)
+
+
+class Statistics:
+    """Collects; times are s on the monotonic clock."""
+
+    def __init__(self, start: float) -> None:
+        self._lock = threading.Lock()
+        self._start = start
+        self._received: deque[float] = deque()
+        self._published: deque[tuple[float, str, Timings]] = deque()
+        self._recent_bad: deque[float] = deque()
+        self._counts: Counter[str] = Counter()
+        self._bad: Counter[str] = Counter()
+        self._outcomes: Counter[str] = Counter()
+        self._last_input: float | None = None
+        self._last_stamp_ns = 0
+
+    def image_received(self, now: float, stamp_ns: int) -> None:
+        """An image has come, whether or not it will be used."""
+        with self._lock:
+            self._received.append(now)
+            self._counts["received"] += 1
+            self._last_input = now
+            if stamp_ns < self._last_stamp_ns:
+                self._counts["backward"] += 1
+            self._last_stamp_ns = stamp_ns
+            self._trim(now)
+
+    def image_dropped(self) -> None:
+        """A newer image has replaced one that was waiting."""
+        with self._lock:
+            self._counts["dropped"] += 1
+
+    def image_ignored(self) -> None:
+        """An image has come while the node was paused or not active."""
+        with self._lock:
+            self._counts["ignored"] += 1
+
+    def image_bad(self, now: float, cause: str) -> None:
+        """An image could not be read, for ``cause``."""
+        with self._lock:
+            self._bad[cause] += 1
+            self._recent_bad.append(now)
+
+    def inspection_published(self, now: float, outcome: str, timings: Timings) -> None:
+        """A message has gone out; ``outcome`` is ``PASS``, ``REJECT`` or the reason of an UNCERTAIN."""
+        with self._lock:
+            self._published.append((now, outcome, timings))
+            self._counts["published"] += 1
+            self._outcomes[outcome] += 1
+            self._trim(now)
+
+    def snapshot(self, now: float) -> Snapshot:
+        """Counts so far; rates and percentiles over the last :data:`WINDOW_SECONDS`."""
+        with self._lock:
+            self._trim(now)
+            window = max(1.0, min(WINDOW_SECONDS, now - self._start))
+            recent = list(self._published)
+            refused = Counter(outcome for _, outcome, _ in recent if outcome not in ("PASS", "REJECT", "borderline"))
+            values = Snapshot(
+                received=self._counts["received"],
+                dropped=self._counts["dropped"],
+                ignored=self._counts["ignored"],
+                published=self._counts["published"],
+                input_rate=len(self._received) / window,
+                output_rate=len(recent) / window,
+                since_input=None if self._last_input is None else now - self._last_input,
+                bad_images=tuple(sorted(self._bad.items())),
+                outcomes=tuple(sorted(self._outcomes.items())),
+                recent_bad=len(self._recent_bad),
+                recent_refused=tuple(refused.most_common()),
+                backward_stamps=self._counts["backward"],
+                percentiles=tuple(_percentiles(stage, [timings for _, _, timings in recent]) for stage in STAGES),
+            )
+        return values
+
+    def _trim(self, now: float) -> None:
+        oldest = now - WINDOW_SECONDS
+        while self._received and self._received[0] < oldest:
+            self._received.popleft()
+        while self._recent_bad and self._recent_bad[0] < oldest:
+            self._recent_bad.popleft()
+        while self._published and self._published[0][0] < oldest:
+            self._published.popleft()
+
+
+def _percentiles(stage: str, timings: list[Timings]) -> Percentiles:
+    values = np.array([getattr(entry, stage) for entry in timings], dtype=np.float64)
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return Percentiles(stage, *(float("nan"),) * 3)
+    return Percentiles(stage, *(float(value) for value in np.percentile(values, (50, 95, 99))))

@@ -1,0 +1,170 @@
+"""The inspector's parameters: one table that declares, describes and bounds each, and one frozen value that the code reads.
+
+Ranges, types and read-only flags go into ROS descriptors, so that tools show them and rclpy enforces them; what a descriptor
+cannot say (choices, a well-formed region, settings that are fixed once a model is loaded) is checked in :func:`changed`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Iterable, Mapping
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.result import Box
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+
+@dataclass(frozen=True)
+class InspectorParameters:
+    """The values in force; names as in :data:`DECLARATIONS`, with dots as underscores.  Times in s, rates in Hz."""
+
+    model: str
+    device: str
+    allow_cpu_fallback: bool
+    threads: int
+    part_id: str
+    roi: tuple[int, ...]
+    max_age: float
+    max_clock_skew: float
+    input_timeout: float
+    image_transport: str
+    image_qos_reliability: str
+    image_qos_depth: int
+    anomaly_map_max_rate: float
+    mask_max_rate: float
+    overlay_max_rate: float
+    diagnostics_period: float
+    autostart: bool
+
+    @property
+    def roi_box(self) -> Box | None:
+        """The region to inspect, or None for the whole image."""
+        return Box(*self.roi) if any(self.roi) else None
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One parameter.  ``low`` and ``high`` bound numbers; ``choices`` lists the words allowed; ``frozen`` says when a change
+    is refused: ``"never"``, ``"loaded"`` (as long as a model is loaded) or ``"always"`` (read-only)."""
+
+    name: str
+    default: object
+    description: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    frozen: str = "never"
+
+    def descriptor(self) -> ParameterDescriptor:
+        descriptor = ParameterDescriptor(description=self.description, read_only=self.frozen == "always")
+        remarks = []
+        if self.choices:
+            remarks.append(f"one of {', '.join(self.choices)}")
+        if self.frozen == "loaded":
+            remarks.append("changes only while the node is unconfigured")
+        descriptor.additional_constraints = "; ".join(remarks)
+        if isinstance(self.default, float):
+            descriptor.floating_point_range = [FloatingPointRange(from_value=self.low, to_value=self.high, step=0.0)]
+        elif isinstance(self.default, int) and not isinstance(self.default, bool):
+            descriptor.integer_range = [IntegerRange(from_value=int(self.low), to_value=int(self.high), step=1)]
+        return descriptor
+
+
+DECLARATIONS = (
+    Declaration("model", "", "Path of the .safetensors model to load on configure. ~/load_model replaces it later.",
+                frozen="loaded"),
+    Declaration("device", "auto", "Where the network runs; auto takes CUDA when there is a usable GPU.",
+                choices=("auto", "cuda", "cpu"), frozen="loaded"),
+    Declaration("allow_cpu_fallback", False, "Go on with the CPU when CUDA is missing or fails; otherwise that is an error."),
+    Declaration("threads", 0, "CPU threads of the network; 0 leaves the choice to the library (one for each core).",
+                low=0, high=256, frozen="loaded"),
+    Declaration("part_id", "", "Name of the part in published messages; empty takes the name in the model's card."),
+    Declaration("roi", [0, 0, 0, 0], "Part of the image to inspect, px: x, y, width, height. All zero: the whole image."),
+    Declaration("max_age", 2.0, "Largest age of a frame, from its stamp to the verdict, s; older ones give UNCERTAIN 'stale'. "
+                "0 switches this and the other checks of stamps off.", low=0.0, high=3600.0),
+    Declaration("max_clock_skew", 0.5, "How far a stamp may lie ahead of this node's clock, s; further gives UNCERTAIN "
+                "'stamp_in_future'.", low=0.0, high=60.0),
+    Declaration("input_timeout", 2.0, "Without an image for this long while active, diagnostics turn to ERROR, s.",
+                low=0.1, high=3600.0),
+    Declaration("image_transport", "raw", "raw subscribes to image, compressed to image/compressed.",
+                choices=("raw", "compressed"), frozen="always"),
+    Declaration("image_qos.reliability", "match", "Reliability of the image subscription; match follows the publisher.",
+                choices=("match", "reliable", "best_effort"), frozen="always"),
+    Declaration("image_qos.depth", 1, "Queue depth of the image subscription (keep last). The newest frame wins in any case.",
+                low=1, high=100, frozen="always"),
+    Declaration("anomaly_map.max_rate", 5.0, "Cap on ~/anomaly_map, Hz; 0 publishes one for each inspection.",
+                low=0.0, high=1000.0),
+    Declaration("mask.max_rate", 5.0, "Cap on ~/mask, Hz; 0 publishes one for each inspection.", low=0.0, high=1000.0),
+    Declaration("overlay.max_rate", 5.0, "Cap on ~/overlay, Hz; 0 publishes one for each inspection.", low=0.0, high=1000.0),
+    Declaration("diagnostics_period", 1.0, "Time between two messages on /diagnostics, s.", low=0.1, high=60.0),
+    Declaration("autostart", False, "Configure and activate at start, without a lifecycle manager or launch file.",
+                frozen="always"),
+)
+
+
+def declare(node: Node) -> InspectorParameters:
+    """Declare every parameter on ``node`` and return the values given at start.
+
+    Raises InputError for a value that is not allowed; rclpy's own exceptions for a wrong type or range.
+    """
+    for entry in DECLARATIONS:
+        node.declare_parameter(entry.name, entry.default, entry.descriptor())
+    values = {entry.name: node.get_parameter(entry.name).value for entry in DECLARATIONS}
+    _check(values)
+    return _build(values)
+
+
+def changed(current: InspectorParameters, changes: Mapping[str, object], *, loaded: bool) -> InspectorParameters:
+    """``current`` with ``changes`` (by ROS name) applied, after checking what the descriptors cannot.
+
+    loaded: whether a model is loaded, so that it and its device stay as they are.
+    Raises InputError, worded for whoever set the parameter.
+    """
+    values = {entry.name: getattr(current, _field(entry.name)) for entry in DECLARATIONS}
+    for entry in DECLARATIONS:
+        differs = entry.name in changes and changes[entry.name] != values[entry.name]
+        if loaded and entry.frozen == "loaded" and differs:
+            way = "call ~/load_model or " if entry.name == "model" else ""
+            raise InputError(f"{entry.name} is fixed while a model is loaded: {way}clean the node up, set it, configure again")
+    values.update({name: value for name, value in changes.items() if name in values})
+    _check(values)
+    return _build(values)
+
+
+def unknown_names(given: Iterable[str]) -> list[str]:
+    """One warning for each parameter name given at start that no parameter has (a typing error would go unnoticed)."""
+    known = [entry.name for entry in DECLARATIONS]
+    elsewhere = ("use_sim_time", "start_type_description_service", "qos_overrides")
+    warnings = []
+    for name in given:
+        if name not in known and not name.startswith(elsewhere):
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+            warnings.append(f"parameter {name} is not known and has no effect{hint}")
+    return warnings
+
+
+def _check(values: Mapping[str, object]) -> None:
+    for entry in DECLARATIONS:
+        if entry.choices and values[entry.name] not in entry.choices:
+            raise InputError(f"{entry.name} is {values[entry.name]!r}; it must be one of {', '.join(entry.choices)}")
+    roi = list(values["roi"])  # type: ignore[call-overload]
+    if len(roi) != 4:
+        raise InputError(f"roi is {roi}; it must be four whole numbers: x, y, width, height (px), all zero for the whole image")
+    if any(roi) and (min(roi) < 0 or roi[2] == 0 or roi[3] == 0):
+        raise InputError(f"roi is {roi}; x and y must be 0 or more, width and height 1 or more (or all four 0)")
+
+
+def _build(values: Mapping[str, object]) -> InspectorParameters:
+    fields = {_field(name): value for name, value in values.items()}
+    fields["roi"] = tuple(int(value) for value in fields["roi"])  # type: ignore[union-attr]
+    return InspectorParameters(**fields)  # type: ignore[arg-type]
+
+
+def _field(name: str) -> str:
+    return name.replace(".", "_")

@@ -1,0 +1,133 @@
+"""The life of one node process: environment, spinning, and a quick, quiet end.
+
+Every node of this package starts through :func:`run_node`, so all of them behave alike: large images get through Fast DDS,
+a wrong argument is one line and exit code 2, and SIGINT, SIGTERM or a lost context end the process within seconds and
+without a traceback, also when ``ros2 launch`` dies first and leaves its nodes behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import TYPE_CHECKING, Callable, Sequence
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.resources import config_path
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+EXIT_DONE = 0
+EXIT_FAULT = 1
+EXIT_BAD_INPUT = 2
+
+GRACE_SECONDS = 5.0
+"""Time that a node has for its own clean end; after it the process ends regardless."""
+
+_PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+"""The names that Fast DDS 3 and Fast DDS 2 (Humble) read; whatever the user set under either name wins."""
+
+
+def prepare_environment() -> None:
+    """Set what rclpy and Fast DDS read from the environment at start, unless the user has set it.
+
+    Fast DDS gets a profile whose shared-memory segment holds whole images (without it nearly all best-effort images between
+    two processes are lost).  ``AMENT_PREFIX_PATH`` matters only where ROS came as Python wheels and nothing was sourced.
+    """
+    os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
+    profile = config_path("fastdds_shm.xml")
+    if profile.is_file() and not any(os.environ.get(name) for name in _PROFILE_VARIABLES):
+        for name in _PROFILE_VARIABLES:
+            os.environ[name] = str(profile)
+
+
+def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *, threads: int = 4) -> int:
+    """Initialise ROS, make the node, spin it until told to stop, and return the exit code of the process.
+
+    make_node: called once, after ROS is initialised; an :class:`InputError` from it ends the process with one line and code 2.
+    args: the command line after the program name (``--ros-args ...``); None takes ``sys.argv[1:]``.
+    threads: size of the executor's thread pool.
+    Returns 0 when stopped by SIGINT, SIGTERM or a shutdown of the context, 1 on a fault, 2 on bad input.  The caller should
+    end the process with that code at once: what still holds it after the grace period is cut off.
+    """
+    arguments = [sys.argv[0] or "hetnet", *(sys.argv[1:] if args is None else args)]
+    try:
+        prepare_environment()
+        import rclpy
+    except ImportError as error:
+        print(f"error: ROS 2 is not usable from this Python ({error}): source a ROS 2 installation or install the "
+              "ros-kilted wheels, see docs/install.md", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    # rclpy's own handler wakes the executor and shuts the context down; Python's would only add a KeyboardInterrupt that
+    # may strike anywhere, the clean-up included.
+    previous_handler = signal.signal(signal.SIGINT, _ignore_in_python)
+    try:
+        _initialise(arguments)
+        _spin(make_node, threads)
+        return EXIT_DONE
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except Exception:  # the process ends here, so this is where a defect shows its traceback
+        traceback.print_exc()
+        return EXIT_FAULT
+    finally:
+        rclpy.try_shutdown()
+        signal.signal(signal.SIGINT, previous_handler)
+
+
+def _initialise(arguments: list[str]) -> None:
+    import rclpy
+    from rclpy.utilities import remove_ros_args
+
+    try:
+        rclpy.init(args=arguments)
+        leftover = remove_ros_args(args=arguments)[1:]
+    except Exception as error:
+        raise InputError(f"ROS arguments refused: {_first_line(error)}") from error
+    if leftover:
+        raise InputError(f"unknown argument {leftover[0]!r}: nodes take only ROS arguments, for example "
+                         "--ros-args -p NAME:=VALUE -r FROM:=TO")
+
+
+def _spin(make_node: Callable[[], Node], threads: int) -> None:
+    import rclpy
+    from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+    from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor
+
+    executor = MultiThreadedExecutor(num_threads=threads)
+    node = None
+    try:
+        node = make_node()
+        executor.add_node(node)
+        executor.spin()
+    except ExternalShutdownException:
+        pass
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        raise InputError(_first_line(error)) from error
+    except Exception:
+        if rclpy.ok():
+            raise  # a defect; once the context is gone, errors of interrupted ROS calls say nothing new
+    finally:
+        _end_by_force_later(EXIT_FAULT if rclpy.ok() else EXIT_DONE)
+        Executor.shutdown(executor, timeout_sec=0.5)  # not MultiThreadedExecutor's: it waits for callbacks without limit
+        if node is not None:
+            node.destroy_node()
+
+
+def _end_by_force_later(code: int) -> None:
+    """End the process after the grace period, should a callback or a library's thread hold it."""
+    timer = threading.Timer(GRACE_SECONDS, os._exit, args=(code,))
+    timer.daemon = True
+    timer.start()
+
+
+def _ignore_in_python(_number: int, _frame: object) -> None:
+    """A handler that does nothing, so that SIGINT raises nothing."""
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,135 @@
+"""Shapes, gradients and ablations of HetNet with small random teachers; what is frozen must stay frozen."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.network.config import NetworkConfig, TeacherConfig, from_mapping
+from hetnet_ros.network.fusion import ALGF, MHF
+from hetnet_ros.network.hetnet import HetNet
+from hetnet_ros.network.losses import stage_loss
+from hetnet_ros.network.students import OCE, Student
+
+CNN = TeacherConfig("tf_efficientnet_lite0", (1, 2, 3), 64, (0.5,) * 3, (0.5,) * 3)
+VIT = TeacherConfig("vit_tiny_patch16_224", (0, 1, 2), 64, (0.5,) * 3, (0.5,) * 3)
+CONFIG = NetworkConfig(CNN, VIT, image_size=64, width=16, embedding=32)
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return HetNet(CONFIG)
+
+
+@pytest.fixture
+def images():
+    return torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+def test_map_has_the_size_of_the_input_and_one_score_an_image(network, images):
+    maps, scores = network.eval()(images)
+    assert maps.shape == (2, 64, 64) and scores.shape == (2,)
+    assert bool((maps >= 0).all())
+    assert torch.equal(scores, maps.flatten(1).amax(1))
+
+
+def test_students_reproduce_the_shapes_of_the_teachers_stages(network, images):
+    features = network.teachers(images)
+    outputs = network.denoising(network.fuse(features))
+    assert [o.shape for o in outputs] == [t.shape for t in network.targets(features)]
+    assert [f.shape[2] for f in features.local] == [16, 8, 4]
+
+
+def test_training_moves_fusion_and_both_students_but_no_teacher(network, images):
+    network.train()
+    before = {k: v.clone() for k, v in network.teachers.state_dict().items()}
+    features = network.teachers(images)
+    fused = network.fuse(features)
+    prototype = network.reconstruction(fused)
+    loss = stage_loss(network.targets(features), prototype, network.stage_weights)
+    loss = loss + stage_loss(prototype, network.denoising(fused), network.stage_weights)
+    loss.backward()
+    assert all(p.grad is None and not p.requires_grad for p in network.teachers.parameters())
+    for room in (network.algf, network.mhf, network.reconstruction, network.denoising):
+        assert sum(float(p.grad.abs().sum()) for p in room.parameters()) > 0
+    assert all(torch.equal(before[k], v) for k, v in network.teachers.state_dict().items())
+    assert not network.teachers.cnn.model.training
+
+
+def test_the_denoising_loss_sends_no_gradient_into_its_target(network, images):
+    network.zero_grad()
+    features = network.teachers(images)
+    with torch.no_grad():
+        fused = network.fuse(features)
+    stage_loss(network.reconstruction(fused), network.denoising(fused), network.stage_weights).backward()
+    assert all(p.grad is None for p in network.reconstruction.parameters())
+
+
+def test_hard_fraction_lowers_the_weight_of_easy_patches():
+    target = torch.ones(1, 4, 2, 2)
+    output = torch.ones(1, 4, 2, 2)
+    output[0, :, 0, 0] = torch.tensor([1.0, -1.0, 1.0, -1.0])  # one patch at distance 1, three at 0
+    output[0, :, 0, 1] = torch.tensor([1.0, 1.0, 1.0, -1.0])   # one at distance 0.5
+    assert stage_loss((target,), (output,), (1.0,)) == pytest.approx((1 + 0.5) / 4)
+    assert stage_loss((target,), (output,), (1.0,), hard_fraction=0.25) < (1 + 0.5) / 4
+
+
+def test_pruned_teachers_give_the_features_of_the_whole_model(images):
+    import timm
+    torch.manual_seed(3)
+    whole = timm.create_model("vit_tiny_patch16_224", img_size=64).eval()
+    network = HetNet(CONFIG)
+    network.teachers.transformer.model.load_state_dict(whole.state_dict(), strict=False)
+    expected = whole.forward_intermediates((images - 0.5) / 0.5, indices=[0, 1, 2], norm=False, intermediates_only=True)
+    for want, got in zip(expected, network.teachers.transformer(images)):
+        torch.testing.assert_close(got, want)
+    assert len(network.teachers.transformer.model.blocks) == 3
+
+
+def test_algf_is_local_plus_global_plus_an_attended_hybrid():
+    local, global_ = torch.randn(2, 6, 8, 8), torch.randn(2, 10, 4, 4)
+    fusion = ALGF(6, 10, 16, heads=4).eval()
+    plain = ALGF(6, 10, 16, attention=False).eval()
+    plain.load_state_dict(fusion.state_dict(), strict=False)
+    assert fusion(local, global_).shape == (2, 16, 8, 8)
+    hybrid = fusion(local, global_) - plain(local, global_)
+    resized = torch.nn.functional.interpolate(fusion.global_(global_), (8, 8), mode="bilinear")
+    torch.testing.assert_close(hybrid, fusion._hybrid(fusion.local(local), resized))
+    assert float(hybrid.detach().abs().mean()) > 0
+
+
+def test_mhf_and_oce_reach_the_bottleneck_the_paper_draws():
+    levels = tuple(torch.randn(1, 16, s, s) for s in (16, 8, 4))
+    fused = MHF(16).eval()(levels)
+    assert fused.shape == (1, 48, 4, 4)
+    assert OCE(48, 32, 1).eval()(fused).shape == (1, 32, 2, 2)
+    assert [o.shape[1] for o in Student(48, (6, 7, 8), 32, 1, 9).eval()(fused)] == [6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("change", [{"use_local": False}, {"use_global": False}, {"use_algf": False},
+                                    {"global_target": False}, {"map_student": "reconstruction"}, {"score": "top"}])
+def test_every_ablation_runs(change, images):
+    maps, scores = HetNet(dataclasses.replace(CONFIG, **change)).eval()(images)
+    assert maps.shape == (2, 64, 64) and bool(torch.isfinite(scores).all())
+
+
+@pytest.mark.parametrize("change, word", [({"map_student": "both"}, "map_student"), ({"image_size": 100}, "multiple of 32"),
+                                          ({"use_local": False, "use_global": False}, "keep one teacher"),
+                                          ({"score": "mean"}, "network.score")])
+def test_settings_that_make_no_network_are_refused(change, word):
+    with pytest.raises(InputError, match=word):
+        dataclasses.replace(CONFIG, **change)
+
+
+def test_config_survives_json_and_refuses_unknown_missing_and_mistyped_keys():
+    import json
+    values = json.loads(json.dumps(dataclasses.asdict(CONFIG)))
+    assert from_mapping(NetworkConfig, values, "network") == CONFIG
+    with pytest.raises(InputError, match="unknown key 'colour'"):
+        from_mapping(NetworkConfig, {**values, "colour": 1}, "network")
+    with pytest.raises(InputError, match="missing key 'cnn'"):
+        from_mapping(NetworkConfig, {"transformer": values["transformer"]}, "network")
+    with pytest.raises(InputError, match="network.width is 'wide': expected int"):
+        from_mapping(NetworkConfig, {**values, "width": "wide"}, "network")
