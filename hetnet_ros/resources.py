@@ -1,10 +1,34 @@
-"""Where the package's configuration files are, in the source tree and installed."""
+"""Finds the configuration files that come with the package, however it was installed.
+
+``config/`` lies at the root of the repository, as ROS packages have it, and not inside the Python package; colcon and pip
+both install it as ``share/hetnet_ros/config`` below their prefix.  Looking up from this file serves every layout (source
+tree, colcon with or without merged install, virtual environment, user site) without asking ROS.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from hetnet_ros.errors import InputError
+
+
+def config_folder() -> Path:
+    """The folder ``config`` of this installation.  Raises InputError if the installation is incomplete."""
+    package = Path(__file__).absolute().parent  # not resolved: symbolic links of colcon lead back to the sources
+    if (package.parent / "package.xml").is_file() and (package.parent / "config").is_dir():
+        return package.parent / "config"
+    for prefix in package.parents:
+        folder = prefix / "share" / "hetnet_ros" / "config"
+        if folder.is_dir():
+            return folder
+    raise InputError(f"the installation of hetnet_ros at {package} lacks share/hetnet_ros/config; install it again")
+
 
 def config_path(name: str) -> Path:
-    """Path of a file or folder below ``config/``."""
-    return Path(__file__).resolve().parent.parent / "config" / name
+    """The file ``name`` below ``config``, such as ``presets/edge.yaml``.  Raises InputError if there is no such file."""
+    path = config_folder() / name
+    if not path.is_file():
+        others = sorted(file.name for file in path.parent.glob("*" + path.suffix)) if path.parent.is_dir() else []
+        hint = f"there are: {', '.join(others)}" if others else "see its config folder for what there is"
+        raise InputError(f"hetnet_ros has no configuration file {name}; {hint}")
+    return path

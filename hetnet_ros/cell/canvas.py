@@ -14,10 +14,10 @@ import numpy as np
 
 from hetnet_ros.cell import shapes
 
-TEXEL_MM = 0.16
+TEXEL_MM = 0.2
 """Grid spacing of every face."""
-HALF_X_MM, HALF_Y_MM = 100.0, 80.0
-"""The grid reaches from -100 to 100 mm and from -80 to 80 mm: the part and the plate that it lies on."""
+HALF_X_MM, HALF_Y_MM = 96.0, 72.0
+"""The grid reaches from -96 to 96 mm and from -72 to 72 mm: the part and the plate that it lies on."""
 COLUMNS, ROWS = round(2 * HALF_X_MM / TEXEL_MM), round(2 * HALF_Y_MM / TEXEL_MM)
 PLATE_MM = -9.0
 """Height of the plate's top in the face frame."""
@@ -78,7 +78,7 @@ class Finish:
     tint: float = 0.0
 
 
-CAST = Finish(tone=0.52, roughness=0.62, cast=1.0)
+CAST = Finish(tone=0.55, roughness=0.54, cast=1.0)
 MILLED = Finish(tone=0.80, roughness=0.34, cast=0.04, marks=1.0)
 TURNED = Finish(tone=0.84, roughness=0.27, cast=0.02, marks=0.9)
 BORE = Finish(tone=0.42, roughness=0.42, cast=0.10, marks=0.25)
@@ -106,7 +106,7 @@ class Canvas:
         px = np.abs((self.x + pitch / 2) % pitch - pitch / 2)
         py = np.abs((self.y + pitch / 2) % pitch - pitch / 2)
         hole = np.hypot(px, py) - np.float32(3.0)
-        self.cut(hole, PLATE_MM - 5.0, chamfer=0.7, top=PLATE_MM)
+        self.cut(hole, PLATE_MM - 2.0, chamfer=0.7, top=PLATE_MM)
         self.finish(hole, PLATE_HOLE)
 
     def blank(self, outline: shapes.Field, top: float, finish: Finish, chamfer: float = 1.0) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hetnet_ros.cell import shapes
-from hetnet_ros.cell.canvas import CAST, MILLED, TURNED, Canvas, Finish, Grid
+from hetnet_ros.cell.canvas import BORE, CAST, MILLED, TURNED, Canvas, Finish, Grid
 from hetnet_ros.errors import InputError
 
 ROUGH_WALL = Finish(tone=0.46, roughness=0.6, cast=0.8)
@@ -28,7 +28,7 @@ class Hole:
     diameter: float
     top: float = 0.0
     countersink: float = 0.0
-    depth: float = 11.0
+    depth: float = 9.0
 
     @property
     def reach(self) -> float:
@@ -79,6 +79,7 @@ def _front(c: Canvas) -> None:
     c.lay_round(hub, 0, 0)
     bore = shapes.circle(c.x, c.y, 0, 0, 13)
     c.cut(bore, -11, chamfer=1.6, top=1.2)
+    c.finish(bore, BORE)
     step = shapes.band(shapes.circle(c.x, c.y, 0, 0, 18.5), 0.7)
     c.cut(step, 0.5, top=1.2)
 
@@ -130,7 +131,7 @@ def _down(c: Canvas) -> None:
     c.cut(groove, -1.6, chamfer=0.2)
     c.cut(shapes.circle(c.x, c.y, 0, 0, 17), -2.5, chamfer=0.4)
     bore = shapes.circle(c.x, c.y, 0, 0, 11.5)
-    c.cut(bore, -12, chamfer=1.0, top=-2.5)
+    c.cut(bore, -11, chamfer=1.0, top=-2.5)
     c.finish(bore, ROUGH_WALL)
 
 

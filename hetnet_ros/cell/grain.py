@@ -58,7 +58,7 @@ def _sheet() -> CastGrain:
     shape = (ROWS + SPARE, COLUMNS + SPARE)
     grit, lump = _noise(rng, shape, 0.22), _noise(rng, shape, 0.65)
     # Sand leaves rounded bumps with sharp valleys between them: fold the coarse part.
-    relief = 0.040 * grit + 0.085 * np.abs(lump) + 0.05 * _noise(rng, shape, 1.8)
+    relief = 0.050 * grit + 0.12 * np.abs(lump) + 0.08 * _noise(rng, shape, 1.8)
     slope_y, slope_x = np.gradient(relief.astype(np.float32), TEXEL_MM)
     pores = np.clip(_noise(rng, shape, 0.28) - 3.1, 0, 0.8)
     blotch = 0.7 * _noise(rng, shape, 9.0) + 0.3 * _noise(rng, shape, 2.5)

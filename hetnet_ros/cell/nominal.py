@@ -12,6 +12,8 @@ from hetnet_ros.cell import faces, grain
 from hetnet_ros.cell.canvas import TEXEL_MM, Canvas, Grid
 from hetnet_ros.cell.faces import Face
 
+_ROUND_MM = 0.28
+"""Edges are rounded by about this much: nothing real is quite sharp, and a rounded edge catches the light."""
 _SHADE_MM = 3.0
 """Walls farther away than this take little of the light off a texel."""
 
@@ -65,10 +67,11 @@ def without_hole(whole: Nominal, face: Face, index: int) -> Nominal:
 
 
 def _maps(canvas: Canvas) -> Nominal:
-    slope_down, slope_x = np.gradient(canvas.height, TEXEL_MM)
-    near = cv2.GaussianBlur(canvas.height, (0, 0), _SHADE_MM / TEXEL_MM / 2)
-    far = cv2.GaussianBlur(canvas.height, (0, 0), _SHADE_MM / TEXEL_MM)
-    sunk = np.maximum(0.6 * near + 0.4 * far - canvas.height, 0)
+    height = cv2.GaussianBlur(canvas.height, (0, 0), _ROUND_MM / TEXEL_MM)
+    slope_down, slope_x = np.gradient(height, TEXEL_MM)
+    near = cv2.GaussianBlur(height, (0, 0), _SHADE_MM / TEXEL_MM / 2)
+    far = cv2.GaussianBlur(height, (0, 0), _SHADE_MM / TEXEL_MM)
+    sunk = np.maximum(0.6 * near + 0.4 * far - height, 0)
     index = np.rint(canvas.lay / grain.MARKS_STEP_MM).astype(np.int32)
-    return Nominal(canvas.height, slope_x, -slope_down, 1 / (1 + 0.55 * sunk), canvas.tone, canvas.roughness, canvas.cast,
+    return Nominal(height, slope_x, -slope_down, 1 / (1 + 0.55 * sunk), canvas.tone, canvas.roughness, canvas.cast,
                    canvas.marks, canvas.tint, index, canvas.lay_x, canvas.lay_y, canvas.part)

@@ -32,8 +32,9 @@ class TeacherConfig:
 class NetworkConfig:
     """Sizes of HetNet.
 
-    image_size: side of the square network input, px.  width: channels of the fused features at each level.
-    embedding: channels of the one-class embedding.  depth: residual blocks per student stage.
+    image_size: side of the square network input, px.  fusion_widths: channels of the fused features at each level.
+    embedding: channels of the one-class embedding.  student_widths: channels of the students at each stage.
+    depth: residual blocks per student stage.
     map_student: whose output enters the anomaly map, ``reconstruction`` or ``denoising``.
     global_target: students also reproduce the mean of the Transformer's blocks (an extension of ours).
     global_weight: weight of that extra distance in loss and map.
@@ -45,8 +46,9 @@ class NetworkConfig:
     cnn: TeacherConfig
     transformer: TeacherConfig
     image_size: int = 256
-    width: int = 64
+    fusion_widths: tuple[int, int, int] = (32, 64, 64)
     embedding: int = 256
+    student_widths: tuple[int, int, int] = (48, 96, 192)
     depth: int = 1
     map_student: str = "denoising"
     global_target: bool = True
@@ -67,6 +69,8 @@ class NetworkConfig:
             raise InputError(f"network.image_size is {self.image_size}: use a multiple of 32, at least 64")
         if not (self.use_local or self.use_global):
             raise InputError("network.use_local and network.use_global are both off: keep one teacher in the fusion")
+        if len(self.fusion_widths) != 3 or len(self.student_widths) != 3 or any(w % 8 for w in self.fusion_widths):
+            raise InputError("network.fusion_widths and student_widths are three numbers each, the former multiples of 8")
         for teacher in (self.cnn, self.transformer):
             if len(teacher.indices) != 3:
                 raise InputError(f"teacher {teacher.model} lists {len(teacher.indices)} indices: give exactly three")

@@ -17,8 +17,8 @@ class ALGF(nn.Module):
 
     (B, C, H, W) local and (B, D, h, w) global -> (B, width, H, W).  The local feature is size-adjusted by a 1x1
     convolution, the global one by a 1x1 convolution and bilinear interpolation.  Each is pooled to a vector; per head,
-    the query of one structure meets the key of the other, and a softmax over the two structures weighs their values
-    into the hybrid feature.  Output = hybrid + local + global.
+    the query of one structure meets the key of the other, and a softmax over the two structures weighs them into the
+    hybrid feature.  Output = hybrid + local + global.
 
     attention=False leaves local + global (ablation); ``use_local`` / ``use_global`` drop one structure altogether.
     """
@@ -34,7 +34,6 @@ class ALGF(nn.Module):
         if self.attention:
             self.query = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
             self.key = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
-            self.value = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(2))
 
     def forward(self, local: Tensor, global_: Tensor) -> Tensor:
         parts = []
@@ -55,20 +54,20 @@ class ALGF(nn.Module):
             key = self.key[own](pooled[own]).view(b, self.heads, -1)
             scores.append((query * key).sum(-1) / query.shape[-1] ** 0.5)
         weight = torch.softmax(torch.stack(scores), 0).repeat_interleave(c // self.heads, -1)  # (2, B, C)
-        return (weight[0].view(b, c, 1, 1) * self.value[0](local)
-                + weight[1].view(b, c, 1, 1) * self.value[1](global_))
+        return weight[0].view(b, c, 1, 1) * local + weight[1].view(b, c, 1, 1) * global_
 
 
 class MHF(nn.Module):
-    """Multi-scale hybrid feature fusion: three levels (B, width, H_k, W_k), strides 1:2:4 apart -> (B, 3 width, H_3, W_3).
+    """Multi-scale hybrid feature fusion: levels (B, D_k, H_k, W_k), strides 1:2:4 apart -> (B, 3 D_3, H_3, W_3).
 
     Level 1 passes two 3x3 stride-2 convolutions, level 2 one, level 3 none; then they are concatenated.
+    ``widths``: channels of the three levels.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, widths: tuple[int, int, int]) -> None:
         super().__init__()
-        self.level1 = nn.Sequential(_downsample(width), _downsample(width))
-        self.level2 = _downsample(width)
+        self.level1 = nn.Sequential(_downsample(widths[0], widths[1]), _downsample(widths[1], widths[2]))
+        self.level2 = _downsample(widths[1], widths[2])
 
     def forward(self, levels: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         return torch.cat((self.level1(levels[0]), self.level2(levels[1]), levels[2]), 1)
@@ -78,5 +77,5 @@ def _adjust(channels: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width))
 
 
-def _downsample(width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(width, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+def _downsample(channels: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())

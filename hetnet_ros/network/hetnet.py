@@ -34,12 +34,13 @@ class HetNet(nn.Module):
         local, global_ = self.teachers.feature_shapes(config.image_size)
         self.local_shapes, self.global_shapes = local, global_
         self.algf = nn.ModuleList(
-            ALGF(own[0], other[0], config.width, attention=config.use_algf, use_local=config.use_local,
+            ALGF(own[0], other[0], width, attention=config.use_algf, use_local=config.use_local,
                  use_global=config.use_global)
-            for own, other in zip(local, global_))
-        self.mhf = MHF(config.width)
+            for own, other, width in zip(local, global_, config.fusion_widths))
+        self.mhf = MHF(config.fusion_widths)
         global_channels = global_[0][0] if config.global_target else 0
-        sizes = (3 * config.width, tuple(shape[0] for shape in local), config.embedding, config.depth, global_channels)
+        sizes = (3 * config.fusion_widths[2], tuple(shape[0] for shape in local), config.embedding, config.student_widths,
+                 config.depth, global_channels)
         self.reconstruction = Student(*sizes)
         self.denoising = Student(*sizes)
         self.stage_weights = (1.0, 1.0, 1.0) + ((config.global_weight,) if config.global_target else ())
@@ -47,7 +48,7 @@ class HetNet(nn.Module):
                                       config.top_fraction)
 
     def fuse(self, features: TeacherFeatures) -> Tensor:
-        """ALGF on each level, then MHF -> (B, 3 width, H_3, W_3)."""
+        """ALGF on each level, then MHF -> (B, 3 D_3, H_3, W_3)."""
         levels = [algf(local, global_) for algf, local, global_ in zip(self.algf, features.local, features.global_)]
         return self.mhf(tuple(levels))
 

@@ -55,12 +55,12 @@ class Student(nn.Module):
 
     (B, channels, H_3, W_3) -> tuple of reproduced features: the CNN's stages, shallow to deep, (B, C_k, H_k, W_k), and,
     when ``global_channels`` > 0, the Transformer's feature (B, global_channels, H_3, W_3) as a last element (ours).
+    ``widths``: channels of the decoder at the three stages.
     """
 
-    def __init__(self, channels: int, stage_channels: tuple[int, int, int], embedding: int, depth: int,
-                 global_channels: int = 0) -> None:
+    def __init__(self, channels: int, stage_channels: tuple[int, int, int], embedding: int, widths: tuple[int, int, int],
+                 depth: int, global_channels: int = 0) -> None:
         super().__init__()
-        widths = (embedding // 4, embedding // 2, embedding)
         self.embedding = OCE(channels, embedding, depth)
         self.up3 = Upsample(embedding, widths[2], depth)
         self.up2 = Upsample(widths[2], widths[1], depth)
@@ -68,9 +68,7 @@ class Student(nn.Module):
         self.heads = nn.ModuleList(nn.Conv2d(w, c, 1) for w, c in zip(widths, stage_channels))
         self.global_head = None
         if global_channels:
-            self.global_head = nn.Sequential(
-                ResidualBlock(widths[2]), nn.Conv2d(widths[2], 2 * widths[2], 1), nn.GELU(),
-                nn.Conv2d(2 * widths[2], global_channels, 1))
+            self.global_head = nn.Sequential(ResidualBlock(widths[2]), nn.Conv2d(widths[2], global_channels, 1))
 
     def forward(self, fused: Tensor) -> tuple[Tensor, ...]:
         deep = self.up3(self.embedding(fused))

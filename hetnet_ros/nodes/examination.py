@@ -16,7 +16,7 @@ from typing import Any, Callable
 import numpy as np
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.result import Box, Inspection, Thresholds, Verdict
+from hetnet_ros.inspection.result import Box, Inspection, Verdict
 from hetnet_ros.nodes.bridge import cv_bridge_fallback
 from hetnet_ros.nodes.image_conversion import BadImage, compressed_to_rgb, image_to_rgb
 from hetnet_ros.nodes.loaded_model import LoadedModel
@@ -111,10 +111,7 @@ def _refused(model: LoadedModel, size: tuple[int, int], refusal: Refusal, timing
              **rest: Any) -> Examination:
     inspection = Inspection(
         verdict=Verdict.UNCERTAIN, reason=refusal.reason, detail=refusal.detail, score=NAN, raw_score=NAN, p_value=NAN,
-        thresholds=_thresholds(model), source_size=size, roi=Box(0, 0, size[1], size[0]), model_id=model.inspector.model_id)
+        thresholds=model.inspector.calibration.thresholds, source_size=size, roi=Box(0, 0, size[1], size[0]), model_id=model.inspector.model_id)
     timings = dataclasses.replace(timings, total=1e3 * (time.perf_counter() - started))
     return Examination(inspection, timings, **rest)
 
-
-def _thresholds(model: LoadedModel) -> Thresholds:
-    return model.inspector.calibration.thresholds

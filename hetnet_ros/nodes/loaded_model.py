@@ -25,10 +25,15 @@ class LoadedModel:
     fell_back: str = ""
 
     @property
+    def part_name(self) -> str:
+        """Name of the part in the model's card."""
+        return self.inspector.card.part_name
+
+    @property
     def summary(self) -> str:
         """One line for a person."""
         inspector = self.inspector
-        return (f"model {inspector.model_id} of part {inspector.card.part_name!r} is ready on {inspector.device} "
+        return (f"model {inspector.model_id} of part {self.part_name!r} is ready on {inspector.device} "
                 f"({inspector.weights_mb:.0f} MB, {self.seconds:.1f} s)")
 
 

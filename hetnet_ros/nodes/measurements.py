@@ -20,6 +20,10 @@ STAGES = ("input_age", "decode", "preprocess", "inference", "postprocess", "tota
 """Stages in the order they happen; names of the fields of hetnet_ros/msg/StageTimings."""
 
 
+_VERDICTS = ("PASS", "REJECT", "borderline")
+"""Outcomes of a frame that was judged; any other is the reason why one was not."""
+
+
 @dataclass(frozen=True)
 class Timings:
     """What one inspection took, ms; NaN where a stage did not run.  See hetnet_ros/msg/StageTimings."""
@@ -115,25 +119,19 @@ class Statistics:
         """Counts so far; rates and percentiles over the last :data:`WINDOW_SECONDS`."""
         with self._lock:
             self._trim(now)
-            window = max(1.0, min(WINDOW_SECONDS, now - self._start))
             recent = list(self._published)
-            refused = Counter(outcome for _, outcome, _ in recent if outcome not in ("PASS", "REJECT", "borderline"))
-            values = Snapshot(
-                received=self._counts["received"],
-                dropped=self._counts["dropped"],
-                ignored=self._counts["ignored"],
-                published=self._counts["published"],
-                input_rate=len(self._received) / window,
-                output_rate=len(recent) / window,
-                since_input=None if self._last_input is None else now - self._last_input,
-                bad_images=tuple(sorted(self._bad.items())),
-                outcomes=tuple(sorted(self._outcomes.items())),
-                recent_bad=len(self._recent_bad),
-                recent_refused=tuple(refused.most_common()),
-                backward_stamps=self._counts["backward"],
-                percentiles=tuple(_percentiles(stage, [timings for _, _, timings in recent]) for stage in STAGES),
-            )
-        return values
+            received, recent_bad = len(self._received), len(self._recent_bad)
+            counts, bad, outcomes = Counter(self._counts), Counter(self._bad), Counter(self._outcomes)
+            last_input = self._last_input
+        window = max(1.0, min(WINDOW_SECONDS, now - self._start))
+        refused = Counter(outcome for _, outcome, _ in recent if outcome not in _VERDICTS)
+        timings = [entry for _, _, entry in recent]
+        return Snapshot(
+            received=counts["received"], dropped=counts["dropped"], ignored=counts["ignored"], published=counts["published"],
+            input_rate=received / window, output_rate=len(recent) / window,
+            since_input=None if last_input is None else now - last_input, bad_images=tuple(sorted(bad.items())),
+            outcomes=tuple(sorted(outcomes.items())), recent_bad=recent_bad, recent_refused=tuple(refused.most_common()),
+            backward_stamps=counts["backward"], percentiles=tuple(_percentiles(stage, timings) for stage in STAGES))
 
     def _trim(self, now: float) -> None:
         oldest = now - WINDOW_SECONDS

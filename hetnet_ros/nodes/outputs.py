@@ -6,10 +6,13 @@ subscribers.  Publishers are managed ones: created once, silent while the node i
 
 from __future__ import annotations
 
+import functools
 import time
-from typing import Callable
+from typing import Callable, Iterator
 
 import numpy as np
+import rclpy
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle import Publisher as LifecyclePublisher
 from sensor_msgs.msg import Image
@@ -19,9 +22,10 @@ from hetnet_ros.msg import Inspection as InspectionMessage
 from hetnet_ros.nodes.examination import Examination
 from hetnet_ros.nodes.image_conversion import fill_image
 from hetnet_ros.nodes.loaded_model import LoadedModel
-from hetnet_ros.nodes.message_conversion import inspection_message
 from hetnet_ros.nodes.parameters import InspectorParameters
 from hetnet_ros.nodes.qos import PICTURES, RESULTS
+
+RCLError = rclpy_implementation.RCLError
 
 
 class RateCap:
@@ -45,17 +49,18 @@ class Outputs:
         def picture(name: str) -> LifecyclePublisher:
             return node.create_lifecycle_publisher(Image, f"~/{name}", PICTURES)
 
+        self._logger = node.get_logger()
         self._inspection = node.create_lifecycle_publisher(InspectionMessage, "~/inspection", RESULTS)
         self._map, self._mask, self._overlay = picture("anomaly_map"), picture("mask"), picture("overlay")
         self._caps = {publisher: RateCap() for publisher in (self._map, self._mask, self._overlay)}
 
-    def publish_inspection(self, header: Header, examination: Examination, part_id: str) -> None:
-        """Publish the verdict.  ``header`` is the source image's."""
-        self._inspection.publish(inspection_message(header, examination.inspection, part_id, examination.timings))
+    def publish_inspection(self, message: InspectionMessage) -> None:
+        """Publish a verdict."""
+        self._send(self._inspection, message)
 
-    def publish_pictures(self, header: Header, examination: Examination, model: LoadedModel,
-                         parameters: InspectorParameters) -> None:
-        """Compute and publish the pictures that somebody subscribes to and whose turn it is.
+    def pictures(self, header: Header, examination: Examination, model: LoadedModel,
+                 parameters: InspectorParameters) -> Iterator[Callable[[], None]]:
+        """Compute, one at a time, the pictures that somebody subscribes to and whose turn it is; each item publishes one.
 
         Map and mask exist only where the network ran; an overlay also shows why it did not, on any image that was decoded.
         """
@@ -63,18 +68,24 @@ class Outputs:
         from hetnet_ros.inspection.overlay import draw_overlay
 
         inspection, calibration, rgb = examination.inspection, model.inspector.calibration, examination.rgb
+        wanted: list[tuple[LifecyclePublisher, float, str, Callable[[], np.ndarray]]] = []
         if inspection.anomaly_map is not None:
-            self._offer(self._map, parameters.anomaly_map_max_rate, header, "32FC1",
-                        lambda: calibrated_source_map(inspection, calibration))
-            self._offer(self._mask, parameters.mask_max_rate, header, "mono8", lambda: source_mask(inspection, calibration))
+            wanted += [(self._map, parameters.anomaly_map_max_rate, "32FC1",
+                        lambda: calibrated_source_map(inspection, calibration)),
+                       (self._mask, parameters.mask_max_rate, "mono8", lambda: source_mask(inspection, calibration))]
         if rgb is not None:
-            self._offer(self._overlay, parameters.overlay_max_rate, header, "rgb8",
-                        lambda: draw_overlay(rgb, inspection, calibration))
+            wanted.append((self._overlay, parameters.overlay_max_rate, "rgb8",
+                           lambda: draw_overlay(rgb, inspection, calibration)))
+        for publisher, rate, encoding, make in wanted:
+            if publisher.get_subscription_count() and self._caps[publisher].passes(time.monotonic(), rate):
+                message = Image(header=header)
+                fill_image(message, make(), encoding)
+                yield functools.partial(self._send, publisher, message)
 
-    def _offer(self, publisher: LifecyclePublisher, rate: float, header: Header, encoding: str,
-               make: Callable[[], np.ndarray]) -> None:
-        if publisher.get_subscription_count() == 0 or not self._caps[publisher].passes(time.monotonic(), rate):
-            return
-        message = Image(header=header)
-        fill_image(message, make(), encoding)
-        publisher.publish(message)
+    def _send(self, publisher: LifecyclePublisher, message: InspectionMessage | Image) -> None:
+        try:
+            publisher.publish(message)
+        except RCLError as error:  # a saturated reliable publisher; the context's end is told by who ends it
+            if rclpy.ok():
+                self._logger.error(f"a message on {publisher.topic_name} could not be published: {error}",
+                                   throttle_duration_sec=5.0)

@@ -127,6 +127,8 @@ def changed(current: InspectorParameters, changes: Mapping[str, object], *, load
     """
     values = {entry.name: getattr(current, _field(entry.name)) for entry in DECLARATIONS}
     for entry in DECLARATIONS:
+        if changes.get(entry.name, entry.default) is None:
+            raise InputError(f"{entry.name} cannot be removed")
         differs = entry.name in changes and changes[entry.name] != values[entry.name]
         if loaded and entry.frozen == "loaded" and differs:
             way = "call ~/load_model or " if entry.name == "model" else ""

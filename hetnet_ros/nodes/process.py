@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from typing import TYPE_CHECKING, Callable, Sequence
 
@@ -26,6 +27,9 @@ EXIT_BAD_INPUT = 2
 
 GRACE_SECONDS = 5.0
 """Time that a node has for its own clean end; after it the process ends regardless."""
+
+CALLBACK_SECONDS = 0.5
+"""Time that callbacks have to return once the node is to end; one that takes longer is cut off."""
 
 _PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 """The names that Fast DDS 3 and Fast DDS 2 (Humble) read; whatever the user set under either name wins."""
@@ -96,8 +100,9 @@ def _initialise(arguments: list[str]) -> None:
 def _spin(make_node: Callable[[], Node], threads: int) -> None:
     import rclpy
     from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-    from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor
+    from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 
+    others = set(threading.enumerate())
     executor = MultiThreadedExecutor(num_threads=threads)
     node = None
     try:
@@ -112,17 +117,37 @@ def _spin(make_node: Callable[[], Node], threads: int) -> None:
         if rclpy.ok():
             raise  # a defect; once the context is gone, errors of interrupted ROS calls say nothing new
     finally:
-        _end_by_force_later(EXIT_FAULT if rclpy.ok() else EXIT_DONE)
-        Executor.shutdown(executor, timeout_sec=0.5)  # not MultiThreadedExecutor's: it waits for callbacks without limit
+        code = EXIT_FAULT if rclpy.ok() else EXIT_DONE
+        _end_by_force_after(GRACE_SECONDS, code)
+        executor._executor.shutdown(wait=False)  # the thread pool; rclpy's own way waits for callbacks without limit
         if node is not None:
             node.destroy_node()
+        if code == EXIT_DONE and _still_busy(others):
+            rclpy.try_shutdown()
+            _end_now(code)
 
 
-def _end_by_force_later(code: int) -> None:
-    """End the process after the grace period, should a callback or a library's thread hold it."""
-    timer = threading.Timer(GRACE_SECONDS, os._exit, args=(code,))
+def _still_busy(others: set[threading.Thread]) -> bool:
+    """Whether a callback is still running (a model being loaded, say) that the interpreter would wait for at its end."""
+    deadline = time.monotonic() + CALLBACK_SECONDS
+    for thread in set(threading.enumerate()) - others:
+        if not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                return True
+    return False
+
+
+def _end_by_force_after(seconds: float, code: int) -> None:
+    timer = threading.Timer(seconds, _end_now, args=(code,))
     timer.daemon = True
     timer.start()
+
+
+def _end_now(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _ignore_in_python(_number: int, _frame: object) -> None:

@@ -14,7 +14,8 @@ from hetnet_ros.network.students import OCE, Student
 
 CNN = TeacherConfig("tf_efficientnet_lite0", (1, 2, 3), 64, (0.5,) * 3, (0.5,) * 3)
 VIT = TeacherConfig("vit_tiny_patch16_224", (0, 1, 2), 64, (0.5,) * 3, (0.5,) * 3)
-CONFIG = NetworkConfig(CNN, VIT, image_size=64, width=16, embedding=32)
+CONFIG = NetworkConfig(CNN, VIT, image_size=64, fusion_widths=(8, 16, 16), embedding=32,
+                       student_widths=(8, 16, 32))
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +102,11 @@ def test_algf_is_local_plus_global_plus_an_attended_hybrid():
 
 
 def test_mhf_and_oce_reach_the_bottleneck_the_paper_draws():
-    levels = tuple(torch.randn(1, 16, s, s) for s in (16, 8, 4))
-    fused = MHF(16).eval()(levels)
+    levels = tuple(torch.randn(1, d, s, s) for d, s in ((8, 16), (16, 8), (16, 4)))
+    fused = MHF((8, 16, 16)).eval()(levels)
     assert fused.shape == (1, 48, 4, 4)
     assert OCE(48, 32, 1).eval()(fused).shape == (1, 32, 2, 2)
-    assert [o.shape[1] for o in Student(48, (6, 7, 8), 32, 1, 9).eval()(fused)] == [6, 7, 8, 9]
+    assert [o.shape[1] for o in Student(48, (6, 7, 8), 32, (8, 16, 32), 1, 9).eval()(fused)] == [6, 7, 8, 9]
 
 
 @pytest.mark.parametrize("change", [{"use_local": False}, {"use_global": False}, {"use_algf": False},
@@ -131,5 +132,5 @@ def test_config_survives_json_and_refuses_unknown_missing_and_mistyped_keys():
         from_mapping(NetworkConfig, {**values, "colour": 1}, "network")
     with pytest.raises(InputError, match="missing key 'cnn'"):
         from_mapping(NetworkConfig, {"transformer": values["transformer"]}, "network")
-    with pytest.raises(InputError, match="network.width is 'wide': expected int"):
-        from_mapping(NetworkConfig, {**values, "width": "wide"}, "network")
+    with pytest.raises(InputError, match="network.embedding is 'wide': expected int"):
+        from_mapping(NetworkConfig, {**values, "embedding": "wide"}, "network")

@@ -1,0 +1,115 @@
+"""Runs a model over labelled images, the way it would run in the cell: one image at a time through PartInspector.
+
+Maps are scored at the size of the image as stored on disk, where the ground truth is; an image's map is reduced to
+:class:`PixelCounts` at once, so that memory does not grow with resolution.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.evaluation.datasets import LabelledDataset, LabelledImage
+from hetnet_ros.evaluation.metrics import aupro, image_auroc, pixel_auroc
+from hetnet_ros.evaluation.output_files import write_file
+from hetnet_ros.evaluation.pixel_counts import PixelCounts, add_counts, count_pixels
+from hetnet_ros.evaluation.result import EvaluationResult, GroupResult, ImageOutcome, VerdictCounts
+from hetnet_ros.inspection.image_files import read_rgb
+from hetnet_ros.inspection.maps import source_map
+from hetnet_ros.inspection.part_inspector import PartInspector
+
+
+def evaluate(
+    inspector: PartInspector, dataset: LabelledDataset, maps_folder: Path | None = None, progress: bool = False
+) -> EvaluationResult:
+    """Inspect every image of ``dataset`` and compute all metrics.
+
+    maps_folder: where to write each raw map, float32 (H, W) at the stored image's size, as ``<type>/<stem>.npy``.
+    Raises InputError for an image or mask that cannot be used, or a map that cannot be written.
+    """
+    inspector.warm_up()
+    started = time.perf_counter()
+    outcomes: list[ImageOutcome] = []
+    counts: list[PixelCounts] = []
+    for image in tqdm(dataset.images, desc="evaluating", unit="image", disable=not progress, leave=False):
+        outcome, raw_map = _inspect(inspector, image)
+        mask = image.mask(raw_map.shape)
+        outcomes.append(outcome)
+        counts.append(_count(image, raw_map, mask))
+        if maps_folder is not None:
+            write_file(maps_folder / f"{image.name}.npy", _npy(raw_map))
+    types = tuple(_group(name, [name], outcomes, counts) for name in dataset.defect_types)
+    return EvaluationResult(
+        model_id=inspector.model_id,
+        part_name=inspector.card.part_name,
+        preset=inspector.card.preset,
+        device=inspector.device,
+        data=str(dataset.path),
+        thresholds=inspector.calibration.thresholds,
+        total=_group("total", dataset.defect_types, outcomes, counts),
+        types=types,
+        images=tuple(outcomes),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _inspect(inspector: PartInspector, image: LabelledImage) -> tuple[ImageOutcome, np.ndarray]:
+    rgb = read_rgb(image.path)
+    begun = time.perf_counter()
+    inspection = inspector.inspect(rgb)
+    elapsed = time.perf_counter() - begun
+    outcome = ImageOutcome(
+        name=image.name,
+        defect_type=image.defect_type,
+        is_defective=image.is_defective,
+        verdict=inspection.verdict,
+        reason=inspection.reason,
+        score=inspection.score,
+        raw_score=inspection.raw_score,
+        p_value=inspection.p_value,
+        regions=len(inspection.defects),
+        milliseconds=1000 * elapsed,
+    )
+    return outcome, source_map(inspection)
+
+
+def _count(image: LabelledImage, raw_map: np.ndarray, mask: np.ndarray | None) -> PixelCounts:
+    if not np.isfinite(raw_map).all():
+        raise InputError(
+            f"the model's map of {image.path} holds values that are not finite; teach the part again before measuring it"
+        )
+    if image.is_defective and mask is None:
+        return add_counts([])  # which of its pixels are normal is not known
+    return count_pixels(raw_map, mask)
+
+
+def _group(
+    name: str, types: Sequence[str], outcomes: list[ImageOutcome], counts: list[PixelCounts]
+) -> GroupResult:
+    """All good images together with the defective ones of ``types``."""
+    chosen = [
+        index for index, outcome in enumerate(outcomes) if not outcome.is_defective or outcome.defect_type in types
+    ]
+    group = [outcomes[index] for index in chosen]
+    merged = add_counts(counts[index] for index in chosen)
+    return GroupResult(
+        name=name,
+        image_auroc=image_auroc([o.raw_score for o in group], [o.is_defective for o in group]),
+        pixel_auroc=pixel_auroc(merged),
+        aupro=aupro(merged),
+        good=VerdictCounts.of([o for o in group if not o.is_defective]),
+        defective=VerdictCounts.of([o for o in group if o.is_defective]),
+        regions=merged.regions,
+    )
+
+
+def _npy(raw_map: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, raw_map.astype(np.float32, copy=False), allow_pickle=False)
+    return buffer.getvalue()

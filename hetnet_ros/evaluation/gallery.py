@@ -1,0 +1,74 @@
+"""The images worth looking at after an evaluation: defects that were missed and good parts that were flagged."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from hetnet_ros.evaluation.datasets import LabelledDataset, LabelledImage
+from hetnet_ros.evaluation.result import EvaluationResult, ImageOutcome
+from hetnet_ros.inspection.image_files import read_rgb
+from hetnet_ros.inspection.overlay import draw_overlay
+from hetnet_ros.inspection.part_inspector import PartInspector
+from hetnet_ros.inspection.result import Verdict
+
+_TRUTH_COLOUR = (0, 200, 255)
+_LONGEST_SIDE = 480
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One image of the gallery: the stored image with the ground truth's outline, and the overlay; uint8 RGB, alike in
+    size, at most 480 px long."""
+
+    outcome: ImageOutcome
+    source: np.ndarray
+    overlay: np.ndarray
+
+
+def worst_misses(result: EvaluationResult, count: int) -> list[ImageOutcome]:
+    """The defective images that look best to the model: those not rejected, else the lowest scores; at most ``count``."""
+    return _ranked([image for image in result.images if image.is_defective], Verdict.REJECT, count, sign=1)
+
+
+def worst_false_alarms(result: EvaluationResult, count: int) -> list[ImageOutcome]:
+    """The good images that look worst to the model: those not passed, else the highest scores; at most ``count``."""
+    return _ranked([image for image in result.images if not image.is_defective], Verdict.PASS, count, sign=-1)
+
+
+def _ranked(images: list[ImageOutcome], right: Verdict, count: int, sign: int) -> list[ImageOutcome]:
+    def order(image: ImageOutcome) -> tuple[bool, float, str]:
+        return image.verdict == right, sign * image.raw_score if math.isfinite(image.raw_score) else -math.inf, image.name
+
+    return sorted(images, key=order)[:count]
+
+
+def make_exhibit(outcome: ImageOutcome, dataset: LabelledDataset, inspector: PartInspector) -> Exhibit:
+    """Inspect the image again and draw it; keeping every picture of an evaluation would need its whole size in memory."""
+    image = next(candidate for candidate in dataset.images if candidate.name == outcome.name)
+    rgb = read_rgb(image.path)
+    overlay = draw_overlay(rgb, inspector.inspect(rgb), inspector.calibration)
+    return Exhibit(outcome, _small(_with_truth(rgb, image)), _small(overlay))
+
+
+def _with_truth(rgb: np.ndarray, image: LabelledImage) -> np.ndarray:
+    mask = image.mask(rgb.shape[:2])
+    if mask is None:
+        return rgb
+    picture = rgb.copy()
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    line = max(1, round(min(rgb.shape[:2]) / 320))
+    cv2.drawContours(picture, outlines, -1, (20, 20, 20), 3 * line, cv2.LINE_AA)
+    cv2.drawContours(picture, outlines, -1, _TRUTH_COLOUR, line, cv2.LINE_AA)
+    return picture
+
+
+def _small(rgb: np.ndarray) -> np.ndarray:
+    scale = _LONGEST_SIDE / max(rgb.shape[:2])
+    if scale >= 1:
+        return rgb
+    width, height = (max(1, round(side * scale)) for side in (rgb.shape[1], rgb.shape[0]))
+    return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)

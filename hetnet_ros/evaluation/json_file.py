@@ -1,0 +1,95 @@
+"""The JSON form of an evaluation; its keys are an interface (docs/evaluation.md) that scripts and ``compare`` rely on.
+
+Metrics are fractions.  One that is not defined is ``null``, never NaN (which is not JSON), and has its reason under
+``undefined``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from pathlib import Path
+
+from hetnet_ros.evaluation.metrics import FPR_LIMIT
+from hetnet_ros.evaluation.output_files import write_file
+from hetnet_ros.evaluation.result import EvaluationResult, GroupResult, ImageOutcome, VerdictCounts
+
+FORMAT = "hetnet-evaluation-1"
+
+_METRICS = ("image_auroc", "pixel_auroc", "aupro")
+
+
+def write_json(path: Path, result: EvaluationResult) -> None:
+    """Write the evaluation to ``path``; raises InputError if it cannot be written."""
+    write_file(path, json.dumps(to_json(result), indent=2, allow_nan=False) + "\n")
+
+
+def to_json(result: EvaluationResult) -> dict:
+    """The evaluation as plain JSON values."""
+    total = result.total
+    return {
+        "format": FORMAT,
+        "model": {
+            "id": result.model_id,
+            "part": result.part_name,
+            "preset": result.preset,
+            "device": result.device,
+            "accept": result.thresholds.accept,
+            "reject": result.thresholds.reject,
+        },
+        "data": result.data,
+        "fpr_limit": FPR_LIMIT,
+        **_metrics(total),
+        "counts": {
+            "images": len(result.images),
+            "good": total.good.total,
+            "defective": total.defective.total,
+            "regions": total.regions,
+            "good_verdicts": _verdicts(total.good),
+            "defective_verdicts": _verdicts(total.defective),
+        },
+        "seconds": result.seconds,
+        "seconds_per_image": statistics.median(image.milliseconds for image in result.images) / 1000,
+        "types": {
+            group.name: {
+                **_metrics(group),
+                "counts": {
+                    "images": group.defective.total,
+                    "regions": group.regions,
+                    "verdicts": _verdicts(group.defective),
+                },
+            }
+            for group in result.types
+        },
+        "images": [_image(image) for image in result.images],
+    }
+
+
+def _metrics(group: GroupResult) -> dict:
+    metrics = {name: getattr(group, name) for name in _METRICS}
+    values = {name: metric.value if metric.defined else None for name, metric in metrics.items()}
+    return {**values, "undefined": {name: metric.reason for name, metric in metrics.items() if not metric.defined}}
+
+
+def _verdicts(counts: VerdictCounts) -> dict[str, int]:
+    return {"pass": counts.passed, "reject": counts.rejected, "uncertain": counts.uncertain}
+
+
+def _image(image: ImageOutcome) -> dict:
+    return {
+        "name": image.name,
+        "type": image.defect_type,
+        "defective": image.is_defective,
+        "verdict": image.verdict.name,
+        "reason": image.reason,
+        "score": _finite(image.score),
+        "raw_score": _finite(image.raw_score),
+        "p_value": _finite(image.p_value),
+        "regions": image.regions,
+        "milliseconds": round(image.milliseconds, 3),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

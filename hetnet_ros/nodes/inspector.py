@@ -1,0 +1,267 @@
+"""The ``inspector`` node: a managed node that turns camera images into verdicts.
+
+It only wires things together: lifecycle states, parameters and services here; images in :mod:`image_source`; the worker in
+:mod:`pipeline`; results in :mod:`outputs`; health in :mod:`diagnostics`.  Transitions, services, parameters and images each
+have their own callback group, so none waits for another.  docs/interface.md lists what the node offers.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from typing import Any, Callable, Sequence
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import NodeMixin as LifecycleNodeMixin
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from std_srvs.srv import SetBool
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.nodes import parameters as inspector_parameters
+from hetnet_ros.nodes.diagnostics import Health, diagnostic_statuses
+from hetnet_ros.nodes.image_source import ImageSource
+from hetnet_ros.nodes.loaded_model import LoadedModel, load_model
+from hetnet_ros.nodes.outputs import Outputs
+from hetnet_ros.nodes.pipeline import Pipeline
+from hetnet_ros.nodes.process import run_node
+from hetnet_ros.srv import LoadModel
+
+_CONNECT_PERIOD = 0.25
+"""Seconds between two looks at the image topic's publishers."""
+
+
+class Inspector(LifecycleNode):
+    """The managed node; see the module's docstring and docs/interface.md."""
+
+    def __init__(self, **options: Any) -> None:
+        """``options`` go to :class:`rclpy.node.Node`, for example ``parameter_overrides`` or ``context``.
+
+        Raises InputError, or rclpy's own exceptions, for parameters that are not allowed.
+        """
+        Node.__init__(self, "inspector", **options)
+        # Its own reentrant group, so that the state can be asked for while a transition loads a model.
+        LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
+        self._pipeline = Pipeline(lambda: self._settings, lambda: self.get_clock().now().nanoseconds, self.get_logger())
+        self._settings = inspector_parameters.declare(self)
+        for warning in inspector_parameters.unknown_names(self._parameter_overrides):
+            self.get_logger().warning(warning)
+        self._loaded_by_service = False
+        self._failure = ""
+        self._switch = threading.Lock()
+        self._enabled = True
+        self._activated = False
+        self._expecting_since = time.monotonic()
+        self._outputs: Outputs | None = None
+        self._source = ImageSource(
+            self, MutuallyExclusiveCallbackGroup(), self._pipeline.deliver, transport=self._settings.image_transport,
+            reliability=self._settings.image_qos_reliability, depth=self._settings.image_qos_depth)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self.create_service(SetBool, "~/enable", self._on_enable, callback_group=MutuallyExclusiveCallbackGroup())
+        self.create_service(LoadModel, "~/load_model", self._on_load_model, callback_group=MutuallyExclusiveCallbackGroup())
+        self._diagnostics_timer = self._every(self._settings.diagnostics_period, self._publish_diagnostics)
+        self._every(_CONNECT_PERIOD, self._connect)
+        self._start_timer = self._every(0.01, self._autostart) if self._settings.autostart else None
+
+    # ---- lifecycle ----------------------------------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load and warm the model, create the result topics, start the worker."""
+        return self._transition("configure", state, self._configure)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to inspect and publish."""
+        return self._transition("activate", state, self._activate)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop inspecting; the model stays loaded."""
+        return self._transition("deactivate", state, self._deactivate)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of the model."""
+        return self._transition("cleanup", state, self._release)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop the worker and let go of the model; the node is of no further use."""
+        return self._transition("shutdown", state, self._end)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After an error that no transition handled: let go of everything and start again from unconfigured."""
+        return self._transition("error recovery", state, self._release)
+
+    def _transition(self, name: str, state: LifecycleState,
+                    work: Callable[[LifecycleState], None]) -> TransitionCallbackReturn:
+        """Run a transition.  rclpy swallows what a transition raises, so it is logged here with its cause."""
+        try:
+            work(state)
+        except InputError as error:
+            self._failure = f"{name} failed: {error}"
+            self.get_logger().error(self._failure)
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:
+            self._failure = f"{name} failed: {type(error).__name__}: {' '.join(str(error).split())}"
+            self.get_logger().error(f"{self._failure}\n{traceback.format_exc()}")
+            return TransitionCallbackReturn.FAILURE
+        self._failure = ""
+        return TransitionCallbackReturn.SUCCESS
+
+    def _configure(self, state: LifecycleState) -> None:
+        self._pipeline.use_model(None)
+        given = self._settings
+        model = load_model(given.model, given.device, given.allow_cpu_fallback, given.threads)
+        if self._outputs is None:
+            self._outputs = Outputs(self)
+        LifecycleNode.on_configure(self, state)
+        self._announce(model)
+        self._pipeline.use_model(model)
+        self._pipeline.start(self._outputs)
+        self._connect()
+
+    def _activate(self, state: LifecycleState) -> None:
+        LifecycleNode.on_activate(self, state)
+        self._set_switch(activated=True)
+        self.get_logger().info(f"inspecting {self._source.topic}" if self._enabled else "active, but paused by ~/enable")
+
+    def _deactivate(self, state: LifecycleState) -> None:
+        self._set_switch(activated=False)
+        LifecycleNode.on_deactivate(self, state)
+
+    def _release(self, state: LifecycleState) -> None:
+        self._set_switch(activated=False)
+        self._pipeline.use_model(None)
+        LifecycleNode.on_cleanup(self, state)
+
+    def _end(self, state: LifecycleState) -> None:
+        self._set_switch(activated=False)
+        self._pipeline.stop()
+        self._pipeline.use_model(None)
+        LifecycleNode.on_shutdown(self, state)
+
+    def _autostart(self) -> None:
+        """Configure and activate once, after the node has begun to spin."""
+        self._start_timer.cancel()
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def destroy_node(self) -> None:
+        """Stop the worker before its publishers go."""
+        self._pipeline.stop()
+        super().destroy_node()
+
+    # ---- services and parameters --------------------------------------------------------------------------------------
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._set_switch(enabled=request.data)
+        response.success = True
+        response.message = f"{'enabled' if request.data else 'paused'}; the node is {self._state}"
+        return response
+
+    def _set_switch(self, *, activated: bool | None = None, enabled: bool | None = None) -> None:
+        """Inspect if the node is active and enabled; transitions and the service may come at the same time."""
+        with self._switch:
+            self._activated = self._activated if activated is None else activated
+            self._enabled = self._enabled if enabled is None else enabled
+            self._expecting_since = time.monotonic()
+            if self._activated and self._enabled:
+                self._pipeline.open()
+            else:
+                self._pipeline.close()
+
+    def _on_load_model(self, request: LoadModel.Request, response: LoadModel.Response) -> LoadModel.Response:
+        before = self._pipeline.model
+        given = self._settings
+        try:
+            if before is None:
+                raise InputError(f"the node is {self._state}: set the parameter model and configure it first")
+            if not request.model_path:
+                raise InputError("model_path is empty: give the absolute path of a .safetensors model on this machine")
+            model = load_model(request.model_path, given.device, given.allow_cpu_fallback, given.threads)
+            if self._pipeline.model is None:
+                raise InputError(f"the node became {self._state} while the model was loading; it was not taken")
+            self._take_over(model, request.part_id)
+            response.success, response.message = True, model.summary
+        except Exception as error:
+            if isinstance(error, InputError):
+                response.message = str(error)
+            else:
+                response.message = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                self.get_logger().error(traceback.format_exc())
+            self.get_logger().error(f"load_model failed: {response.message}")
+        current = self._pipeline.model
+        response.model_id = current.inspector.model_id if current else ""
+        return response
+
+    def _take_over(self, model: LoadedModel, part_id: str) -> None:
+        """Switch to a loaded model; the parameters tell of it, and keep it over cleanup and configure."""
+        self._loaded_by_service = True
+        try:
+            self.set_parameters_atomically([Parameter("model", value=model.path), Parameter("part_id", value=part_id)])
+        finally:
+            self._loaded_by_service = False
+        self._announce(model)
+        self._pipeline.use_model(model)
+
+    def _on_parameters(self, given: Sequence[Parameter]) -> SetParametersResult:
+        changes = {parameter.name: parameter.value for parameter in given}
+        loaded = self._state != "unconfigured" and not self._loaded_by_service
+        try:
+            self._settings = inspector_parameters.changed(self._settings, changes, loaded=loaded)
+        except InputError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        if "diagnostics_period" in changes:
+            self._diagnostics_timer.timer_period_ns = int(self._settings.diagnostics_period * 1e9)
+        return SetParametersResult(successful=True)
+
+    # ---- input and health ---------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        if self._outputs is not None:  # nothing is subscribed to before the first configure
+            self._source.connect()
+
+    def _publish_diagnostics(self) -> None:
+        message = DiagnosticArray(status=diagnostic_statuses(self._health()))
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def _health(self) -> Health:
+        now = time.monotonic()
+        model, counts, state = self._pipeline.model, self._pipeline.statistics.snapshot(now), self._state
+        waited = None
+        if state == "active" and self._enabled:
+            waited = min(now - self._expecting_since, float("inf") if counts.since_input is None else counts.since_input)
+        return Health(
+            node=self.get_name(), state=state, failure=self._failure, enabled=self._enabled, model=model,
+            part_id=self._settings.part_id or (model.part_name if model else ""),
+            topic=self._source.topic, publishers=self._source.publishers, reliability=self._source.reliability,
+            incompatible=self._source.incompatible, waited=waited, input_timeout=self._settings.input_timeout, counts=counts)
+
+    def _announce(self, model: LoadedModel) -> None:
+        self.get_logger().info(model.summary)
+        if model.fell_back:
+            self.get_logger().warning(f"running on the CPU: {model.fell_back}")
+
+    @property
+    def _state(self) -> str:
+        """Lifecycle state, for example ``active`` or ``configuring``."""
+        return self._state_machine.current_state[1]
+
+    def _every(self, seconds: float, callback: Callable[[], None]):  # noqa: ANN202 - the timer's type moved between distributions
+        """A timer on the steady clock: health must be told also when simulated time stands still."""
+        return self.create_timer(seconds, callback, callback_group=MutuallyExclusiveCallbackGroup(),
+                                 clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until it is told to stop; returns the exit code."""
+    return run_node(Inspector, args, threads=6)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""Between the image subscription and the result topics: one worker thread that decodes, inspects and publishes.
+
+The subscription's callback only leaves the frame in a mailbox, so services, parameters and lifecycle transitions answer
+while the network runs.  A change of state (paused, deactivated) starts a new epoch, and a frame of an older epoch is not
+published: when ``~/enable`` has answered, nothing more comes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from typing import Any, Callable
+
+import rclpy
+from rclpy.impl.rcutils_logger import RcutilsLogger
+
+from hetnet_ros.inspection.result import Verdict
+from hetnet_ros.nodes.examination import Examination, examine
+from hetnet_ros.nodes.frames import Frame, NewestFrame
+from hetnet_ros.nodes.loaded_model import LoadedModel, is_cuda_error, load_model
+from hetnet_ros.nodes.measurements import Statistics
+from hetnet_ros.nodes.message_conversion import inspection_message
+from hetnet_ros.nodes.outputs import Outputs
+from hetnet_ros.nodes.parameters import InspectorParameters
+
+_JOIN_SECONDS = 3.0
+_LOG_PERIOD = 5.0
+
+
+class Pipeline:
+    """Owns the worker thread, the model in use and the counts.
+
+    parameters: returns those in force, read anew for each frame.  now_ns: the node's clock, ns.
+    """
+
+    def __init__(self, parameters: Callable[[], InspectorParameters], now_ns: Callable[[], int], logger: RcutilsLogger) -> None:
+        self.statistics = Statistics(time.monotonic())
+        self._parameters = parameters
+        self._now_ns = now_ns
+        self._logger = logger
+        self._mailbox = NewestFrame()
+        self._publishing = threading.Lock()
+        self._outputs: Outputs | None = None
+        self._model: LoadedModel | None = None
+        self._epoch = 0
+        self._open = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def model(self) -> LoadedModel | None:
+        """The model in use."""
+        return self._model
+
+    def use_model(self, model: LoadedModel | None) -> None:
+        """Take another model from the next frame on."""
+        self._model = model
+
+    def start(self, outputs: Outputs) -> None:
+        """Start the worker; calling again while it runs is fine."""
+        self._outputs = outputs
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="inspection", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the worker for good, waiting a little for the frame in hand."""
+        self.close()
+        self._mailbox.close()
+        if self._thread is not None:
+            self._thread.join(_JOIN_SECONDS)
+
+    def open(self) -> None:
+        """Inspect what comes from now on."""
+        with self._publishing:
+            if not self._open:
+                self._epoch += 1
+                self._mailbox.clear()
+                self._open = True
+
+    def close(self) -> None:
+        """Inspect nothing more; after this has returned, nothing more is published."""
+        with self._publishing:
+            self._epoch += 1
+            self._open = False
+            self._mailbox.clear()
+
+    def deliver(self, message: Any) -> None:
+        """Take an image message from the subscription; only notes it, whatever it holds."""
+        now = time.monotonic()
+        self.statistics.image_received(now, message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)
+        if not self._open:
+            self.statistics.image_ignored()
+        elif self._mailbox.put(Frame(message, now)):
+            self.statistics.image_dropped()
+
+    def _work(self) -> None:
+        while True:
+            frame = self._mailbox.take()
+            if frame is None:
+                return
+            epoch, model = self._epoch, self._model
+            if not self._open or model is None:
+                continue
+            try:
+                self._inspect(frame, epoch, model)
+            except Exception:  # the thread must outlive any defect; a dead worker would look like a camera without images
+                if not rclpy.ok():
+                    return  # the process is ending, and what could not be published says nothing new
+                self._logger.error(f"a frame could not be processed\n{traceback.format_exc()}",
+                                   throttle_duration_sec=_LOG_PERIOD)
+
+    def _inspect(self, frame: Frame, epoch: int, model: LoadedModel) -> None:
+        parameters = self._parameters()
+        examination = examine(frame.message, model, parameters, self._now_ns)
+        header, outputs = frame.message.header, self._outputs
+        message = inspection_message(header, examination.inspection, parameters.part_id or model.part_name,
+                                     examination.timings)
+        if not self._publish(epoch, lambda: outputs.publish_inspection(message)):
+            return
+        self._count(examination)
+        for publish in outputs.pictures(header, examination, model, parameters):
+            self._publish(epoch, publish)
+        self._report(examination)
+        if examination.error is not None and is_cuda_error(examination.error):
+            self._leave_cuda(model, parameters, examination.error)
+
+    def _publish(self, epoch: int, publish: Callable[[], None]) -> bool:
+        """Publish, and return True, unless the pipeline was closed since the frame was taken."""
+        with self._publishing:
+            if epoch != self._epoch:
+                return False
+            publish()
+            return True
+
+    def _count(self, examination: Examination) -> None:
+        inspection, now = examination.inspection, time.monotonic()
+        if examination.bad_image:
+            self.statistics.image_bad(now, examination.bad_image)
+        outcome = inspection.reason if inspection.verdict is Verdict.UNCERTAIN else inspection.verdict.name
+        self.statistics.inspection_published(now, outcome, examination.timings)
+
+    def _report(self, examination: Examination) -> None:
+        inspection = examination.inspection
+        if examination.fault:
+            self._logger.error(f"{inspection.detail}\n{examination.fault}", throttle_duration_sec=_LOG_PERIOD)
+        elif inspection.verdict is Verdict.UNCERTAIN and inspection.reason != "borderline":
+            self._logger.warning(f"UNCERTAIN, {inspection.reason}: {inspection.detail}", throttle_duration_sec=_LOG_PERIOD)
+
+    def _leave_cuda(self, failed: LoadedModel, parameters: InspectorParameters, cause: Exception) -> None:
+        """Load the model again on the CPU after the GPU failed, where the parameter allows it."""
+        if not parameters.allow_cpu_fallback or self._model is not failed:
+            return
+        self._logger.error("CUDA failed during inference; loading the model on the CPU, as allow_cpu_fallback permits")
+        loaded = load_model(failed.path, "cpu", False, parameters.threads)
+        reason = f"CUDA failed during inference ({' '.join(str(cause).split())[:200]})"
+        if self._model is failed:
+            self._model = LoadedModel(loaded.path, loaded.inspector, loaded.seconds, fell_back=reason)

@@ -1,0 +1,23 @@
+"""Imports what the package stands on and starts ROS once, so that a broken installation shows here and not in a demo.
+
+The imports also leave compiled bytecode behind: pip is told not to compile the thousands of files nobody will use.
+"""
+
+import cv2  # noqa: F401
+import rclpy
+import rclpy.lifecycle
+import rosbags.highlevel  # noqa: F401
+import safetensors.torch  # noqa: F401
+import sensor_msgs.msg
+import sklearn.metrics  # noqa: F401
+import timm
+import torch
+import torchvision
+from rclpy.node import Node
+
+rclpy.init()
+node = Node("hetnet_setup_check")
+node.create_publisher(sensor_msgs.msg.Image, "~/image", 1)
+node.destroy_node()
+rclpy.shutdown()
+print(f"torch {torch.__version__}, torchvision {torchvision.__version__}, timm {timm.__version__}, OpenCV {cv2.__version__}")
