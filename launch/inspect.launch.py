@@ -37,8 +37,8 @@ ARGUMENTS = {
     "autostart": ("true", "Configure and activate the node; false leaves it to a lifecycle manager.", BOOLEAN),
     "respawn": ("false", "Start the node again when its process ends, instead of ending the launch.", BOOLEAN),
     "log_level": ("info", "Least severity that is logged.", ["debug", "info", "warn", "error", "fatal"]),
-    "fastdds_profile": ("", "Fast DDS profile (XML) for the node; empty: the environment's, else the package's with shared "
-                        "memory for images; none: no profile.", None),
+    "fastdds_profile": ("", "Fast DDS profile (XML) of the node; empty: the environment's, else the package's, whose shared "
+                        "memory holds images.", None),
     "rviz": ("false", "Show the image, the overlay and the defects in RViz.", BOOLEAN),
 }
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # Fast DDS 3 and 2
@@ -69,13 +69,12 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             ("camera_info", given["camera_info"]),
             ("depth", given["depth"]),
         ],
-        ros_arguments=["--log-level", f"{given['name']}:={given['log_level']}"],
+        ros_arguments=["--log-level", f"{logger_name(given)}:={given['log_level']}"],
         additional_env=fastdds_environment(given["fastdds_profile"]),
         output="screen",
-        emulate_tty=True,
         respawn=respawn,
         respawn_delay=2.0,
-        on_exit=[] if respawn else [Shutdown(reason="the inspector's process has ended")],
+        on_exit=[] if respawn else [OpaqueFunction(function=end_launch)],
     )
     # The handlers come before the node: its process may start, and end, at once.
     entities = [*(life_cycle(node) if given["autostart"] == "true" else []), node]
@@ -87,6 +86,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 def parameters(given: dict[str, str]) -> list:
     """The parameter file, then what was given on the command line, which wins."""
     file = given["params_file"] or os.path.join(get_package_share_directory("hetnet_ros"), "config", "inspect.yaml")
+    file = existing_file("params_file", file)
     overrides = {"use_sim_time": given["use_sim_time"] == "true"}
     if given["model"]:
         overrides["model"] = os.path.abspath(os.path.expanduser(given["model"]))
@@ -115,14 +115,29 @@ def life_cycle(node: LifecycleNode) -> list[LaunchDescriptionEntity]:
     ]
 
 
-def fastdds_environment(profile: str) -> dict[str, str]:
-    """What the node's environment gets for the argument ``fastdds_profile``.
+def end_launch(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Ends the launch with the inspector; after Ctrl-C it is ending already, and a second time is an error of launch_ros."""
+    return [] if context.is_shutdown else [Shutdown(reason="the inspector has ended")]
 
-    The node itself falls back to the package's profile when neither variable is set; an empty one switches that off.
-    """
+
+def logger_name(given: dict[str, str]) -> str:
+    """The name of the node's logger: its full name with dots."""
+    return ".".join(part for part in [*given["namespace"].split("/"), given["name"]] if part)
+
+
+def fastdds_environment(profile: str) -> dict[str, str]:
+    """What the argument ``fastdds_profile`` adds to the node's environment; the node knows the package's own profile."""
     if not profile:
         return {}
-    return {name: "" if profile == "none" else os.path.abspath(profile) for name in PROFILE_VARIABLES}
+    return {name: existing_file("fastdds_profile", profile) for name in PROFILE_VARIABLES}
+
+
+def existing_file(argument: str, path: str) -> str:
+    """``path``, absolute.  Raises FileNotFoundError, which ends the launch with this one line."""
+    absolute = os.path.abspath(os.path.expanduser(path))
+    if not os.path.isfile(absolute):
+        raise FileNotFoundError(f"{argument}: there is no file {absolute}")
+    return absolute
 
 
 def rviz(given: dict[str, str]) -> Node:

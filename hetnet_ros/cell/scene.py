@@ -20,7 +20,8 @@ FULL_WIDTH = 480
 """Cameras narrower than this bin: the shot is taken with pixels a whole number of times finer, so that thin marks neither
 sparkle nor vanish, and averaged."""
 MASK_SHARE = 0.25
-"""A pixel belongs to a defect's mask from this share of its area on."""
+"""A pixel belongs to a defect's mask from this share of its area on.  Where no pixel has that much of a defect that can be seen,
+the one with most of it does, so that no visible defect goes without a mask."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ def _mask(surface: Surface, hits: relief.Hits, camera: PinholeCamera, optical_fr
         share = np.maximum(share, relief.sample(altered, before.column, before.row))
     if binning > 1:
         share = cv2.resize(share, (width // binning, height // binning), interpolation=cv2.INTER_AREA)
-    return np.where(share >= np.float32(MASK_SHARE), np.uint8(255), np.uint8(0))
+    least = min(MASK_SHARE, max(float(share.max()), 0.01))
+    return np.where(share >= np.float32(least), np.uint8(255), np.uint8(0))
 
 
 def _geometry(stamp, surface: Surface, camera: PinholeCamera, optical_from_face: Rigid) -> DefectGeometry:

@@ -159,8 +159,8 @@ def _scratch(site: _Site) -> Effect:
     groove = np.exp(-0.5 * (off / (width * 0.75)) ** 2)
     lip = np.exp(-0.5 * ((off - 1.5 * width) / (0.4 * width)) ** 2)
     deep = site.rng.uniform(0.09, 0.14) * site.severity * taper * skip
-    return Effect(support, rise=deep * (0.35 * lip - groove), grain=1 - 0.8 * groove, tone=1 + 0.30 * site.severity * groove * skip,
-                  roughness=0.24, blend=0.7 * groove)
+    return Effect(support, rise=deep * (0.35 * lip - groove), grain=1 - 0.8 * groove, tone=1 + 0.55 * site.severity * groove * skip,
+                  roughness=0.24, blend=0.8 * groove)
 
 
 def _crack(site: _Site) -> Effect:
@@ -190,9 +190,10 @@ def _dent(site: _Site) -> Effect:
     r = r * (1 + 0.05 * site.noise(1.0))
     bowl = np.where(r < 0.8, np.maximum(np.cos(np.clip(r / 0.8, 0, 1) * np.pi / 2), 0) ** 1.5, 0)
     rim = np.exp(-0.5 * ((r - 0.86) / 0.07) ** 2)
-    deep = site.rng.uniform(0.11, 0.15) * site.size * site.severity
-    return Effect(r < 1.05, rise=deep * (0.10 * rim - bowl), grain=1 - 0.6 * bowl, tone=1 + 0.05 * bowl - 0.06 * rim,
-                  openness=1 - 0.15 * bowl, roughness=0.4, blend=0.4 * bowl)
+    deep = site.rng.uniform(0.13, 0.17) * site.size * site.severity
+    struck = np.clip(1.6 * bowl, 0, 1)
+    return Effect(r < 1.05, rise=deep * (0.10 * rim - bowl), grain=1 - 0.85 * struck, tone=1 + 0.16 * struck - 0.08 * rim,
+                  openness=1 - 0.15 * bowl, roughness=0.30, blend=0.6 * struck)
 
 
 def _pit(site: _Site) -> Effect:
@@ -211,9 +212,9 @@ def _pit(site: _Site) -> Effect:
 
 
 def _chip(site: _Site) -> Effect:
-    outline = site.blob(0.10, 1.0, aspect=site.rng.uniform(1.0, 1.5))
-    facet = 0.16 * site.noise(0.7) + 0.35 * (np.abs(site.noise(1.4)) - 0.8) * 0.5
-    bowl = np.sqrt(np.clip(1 - (site.radius / (site.size / 2)) ** 2, 0, 1))
+    outline = site.blob(0.24, 0.7, aspect=site.rng.uniform(1.0, 1.6))
+    facet = 0.20 * site.noise(0.6) + 0.30 * (np.abs(site.noise(1.2)) - 0.8)
+    bowl = np.clip(-outline / (0.22 * site.size), 0, 1)
     floor = np.percentile(site.height, 95) - (0.35 * site.size * bowl + facet * bowl) * (0.6 + 0.4 * site.severity)
     top = site.height.max()
     rise = np.minimum(floor - site.height, 0)

@@ -11,6 +11,7 @@ import numpy as np
 from hetnet_ros.evaluation.datasets import LabelledDataset, LabelledImage
 from hetnet_ros.evaluation.result import EvaluationResult, ImageOutcome
 from hetnet_ros.inspection.image_files import read_rgb
+from hetnet_ros.inspection.maps import source_map
 from hetnet_ros.inspection.overlay import draw_overlay
 from hetnet_ros.inspection.part_inspector import PartInspector
 from hetnet_ros.inspection.result import Verdict
@@ -21,11 +22,12 @@ _LONGEST_SIDE = 480
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One image of the gallery: the stored image with the ground truth's outline, and the overlay; uint8 RGB, alike in
-    size, at most 480 px long."""
+    """One image of the gallery: the stored image with the ground truth's outline, the anomaly map in colours (dark blue
+    at 0, yellow from 1.5 times the pixel threshold on) and the overlay; uint8 RGB, alike in size, at most 480 px long."""
 
     outcome: ImageOutcome
     source: np.ndarray
+    heat: np.ndarray
     overlay: np.ndarray
 
 
@@ -50,8 +52,16 @@ def make_exhibit(outcome: ImageOutcome, dataset: LabelledDataset, inspector: Par
     """Inspect the image again and draw it; keeping every picture of an evaluation would need its whole size in memory."""
     image = next(candidate for candidate in dataset.images if candidate.name == outcome.name)
     rgb = read_rgb(image.path)
-    overlay = draw_overlay(rgb, inspector.inspect(rgb), inspector.calibration)
-    return Exhibit(outcome, _small(_with_truth(rgb, image)), _small(overlay))
+    inspection = inspector.inspect(rgb)
+    overlay = draw_overlay(rgb, inspection, inspector.calibration)
+    heat = _coloured(source_map(inspection) / (1.5 * inspector.calibration.pixel))
+    return Exhibit(outcome, _small(_with_truth(rgb, image)), _small(heat), _small(overlay))
+
+
+def _coloured(values: np.ndarray) -> np.ndarray:
+    """float (H, W), 0..1 -> uint8 (H, W, 3); the same scale for every image, so that they can be compared."""
+    level = np.rint(255 * np.clip(np.nan_to_num(values), 0, 1)).astype(np.uint8)
+    return cv2.cvtColor(cv2.applyColorMap(level, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
 
 
 def _with_truth(rgb: np.ndarray, image: LabelledImage) -> np.ndarray:

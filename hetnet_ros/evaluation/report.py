@@ -23,7 +23,7 @@ from hetnet_ros.inspection.result import Verdict
 GALLERY_SIZE = 8
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1060px; margin: 2em auto; padding: 0 1em; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1240px; margin: 2em auto; padding: 0 1em; }
 h1 { margin-bottom: 0; } h2 { margin-top: 2em; border-bottom: 1px solid #ddd; } .quiet { color: #666; }
 .tiles { display: flex; flex-wrap: wrap; gap: 1em; margin: 1.5em 0; }
 .tile { border: 1px solid #ddd; border-radius: 8px; padding: .6em 1.2em; } .tile b { display: block; font-size: 1.8em; }
@@ -31,9 +31,9 @@ table { border-collapse: collapse; } td, th { padding: .25em .9em; text-align: r
 td:first-child, th:first-child { text-align: left; } th { border-bottom: 2px solid #999; }
 tbody tr:last-child td { border-top: 2px solid #999; font-weight: bold; }
 svg { width: 100%; height: auto; } svg text { font-size: 13px; fill: #444; }
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(420px, 1fr)); gap: 1em; }
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(460px, 1fr)); gap: 1em; }
 figure { margin: 0; border: 1px solid #ddd; border-radius: 8px; overflow: hidden; }
-figure div { display: flex; } figure img { width: 50%; display: block; }
+figure div { display: flex; } figure img { width: 33.34%; display: block; }
 figcaption { padding: .4em .8em; } .PASS { color: #26a052; } .REJECT { color: #d62d2a; } .UNCERTAIN { color: #b86f00; }
 """
 
@@ -59,6 +59,8 @@ def report_html(result: EvaluationResult, dataset: LabelledDataset, inspector: P
         "images; the last columns count verdicts.</p>",
         "<h2>Scores</h2>",
         score_plot(result),
+        '<p class="quiet">Below, from left to right: the image, with the ground truth outlined in blue; the anomaly map, '
+        "yellow from 1.5 times the pixel threshold on; the verdict.</p>",
         _gallery("Missed defects", _misses_text(misses), misses, dataset, inspector),
         _gallery("False alarms", _alarms_text(alarms), alarms, dataset, inspector),
     ]
@@ -113,19 +115,16 @@ def _gallery(
     title: str, text: str, images: list[ImageOutcome], dataset: LabelledDataset, inspector: PartInspector
 ) -> str:
     figures = "\n".join(_figure(make_exhibit(image, dataset, inspector)) for image in images)
-    legend = "Left: the image, with the ground truth outlined in blue. Right: what the model saw."
-    return (
-        f'<h2>{title}</h2>\n<p>{text} <span class="quiet">{legend}</span></p>\n<div class="gallery">\n{figures}\n</div>'
-    )
+    return f'<h2>{title}</h2>\n<p>{text}</p>\n<div class="gallery">\n{figures}\n</div>'
 
 
 def _figure(exhibit: Exhibit) -> str:
     outcome = exhibit.outcome
     verdict = outcome.verdict.name
+    pictures = (("image", exhibit.source), ("anomaly map", exhibit.heat), ("overlay", exhibit.overlay))
+    row = "".join(f'<img alt="{kind} {escape(outcome.name)}" src="{_data_uri(rgb)}">' for kind, rgb in pictures)
     return (
-        f'<figure><div><img alt="image {escape(outcome.name)}" src="{_data_uri(exhibit.source)}">'
-        f'<img alt="overlay {escape(outcome.name)}" src="{_data_uri(exhibit.overlay)}"></div>'
-        f'<figcaption>{escape(outcome.name)} <b class="{verdict}">{verdict}</b> '
+        f'<figure><div>{row}</div><figcaption>{escape(outcome.name)} <b class="{verdict}">{verdict}</b> '
         f'<span class="quiet">score {outcome.score:.3f}, p {outcome.p_value:.3f}</span></figcaption></figure>'
     )
 

@@ -57,10 +57,14 @@ def load_checkpoint(path: Path, trainer: Trainer, run: str) -> None:
                          "that made it, or start again without --resume")
     network = {k[len("network."):]: v for k, v in tensors.items() if k.startswith("network.")}
     trainer.network.load_state_dict(network, strict=False)
+    parameters = trainer.network.trained_parameters()
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer."):
             _, index, name = key.split(".", 2)
+            like = parameters[int(index)]
+            if value.shape == like.shape:  # the fused optimiser wants the parameter's own memory layout
+                value = torch.empty_like(like, requires_grad=False).copy_(value)
             state.setdefault(int(index), {})[name] = value
     whole = trainer.optimizer.state_dict()
     whole["state"] = state

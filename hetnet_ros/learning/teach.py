@@ -79,8 +79,9 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
 
 
 def split(count: int, hold_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices to train on and indices held out, both ascending; at least two of each."""
-    held = min(max(2, round(hold_out * count)), count - 2)
+    """Indices to train on and indices held out, both ascending; at least two of each, and of small sets up to a third
+    is held out, since thresholds from two or three images would be worth nothing."""
+    held = min(max(2, round(hold_out * count), min(8, count // 3)), count - 2)
     order = np.random.default_rng(seed).permutation(count)
     return np.sort(order[held:]), np.sort(order[:held])
 

@@ -31,8 +31,8 @@ GRACE_SECONDS = 5.0
 CALLBACK_SECONDS = 0.5
 """Time that callbacks have to return once the node is to end; one that takes longer is cut off."""
 
-_PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-"""The names that Fast DDS 3 and Fast DDS 2 (Humble) read; whatever the user set under either name wins."""
+_OLDER_DISTRIBUTIONS = ("humble", "iron", "jazzy")
+"""Those with Fast DDS 2, which reads its profiles from a variable of another name, of which Fast DDS 3 complains."""
 
 
 def prepare_environment() -> None:
@@ -43,9 +43,10 @@ def prepare_environment() -> None:
     """
     os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
     profile = config_path("fastdds_shm.xml")
-    if profile.is_file() and not any(os.environ.get(name) for name in _PROFILE_VARIABLES):
-        for name in _PROFILE_VARIABLES:
-            os.environ[name] = str(profile)
+    given = any(os.environ.get(f"{prefix}_DEFAULT_PROFILES_FILE") for prefix in ("FASTDDS", "FASTRTPS"))
+    if profile.is_file() and not given:
+        older = os.environ.get("ROS_DISTRO") in _OLDER_DISTRIBUTIONS
+        os.environ[f"{'FASTRTPS' if older else 'FASTDDS'}_DEFAULT_PROFILES_FILE"] = str(profile)
 
 
 def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *, threads: int = 4) -> int:
@@ -58,19 +59,14 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *
     end the process with that code at once: what still holds it after the grace period is cut off.
     """
     arguments = [sys.argv[0] or "hetnet", *(sys.argv[1:] if args is None else args)]
-    try:
-        prepare_environment()
-        import rclpy
-    except ImportError as error:
-        print(f"error: ROS 2 is not usable from this Python ({error}): source a ROS 2 installation or install the "
-              "ros-kilted wheels, see docs/install.md", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    # rclpy's own handler wakes the executor and shuts the context down; Python's would only add a KeyboardInterrupt that
-    # may strike anywhere, the clean-up included.
-    previous_handler = signal.signal(signal.SIGINT, _ignore_in_python)
+    interrupt = _Interrupt()
+    previous_handler = signal.signal(signal.SIGINT, interrupt.handle)
     try:
         _initialise(arguments)
+        interrupt.left_to_rclpy = True
         _spin(make_node, threads)
+        return EXIT_DONE
+    except KeyboardInterrupt:
         return EXIT_DONE
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -79,14 +75,32 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *
         traceback.print_exc()
         return EXIT_FAULT
     finally:
-        rclpy.try_shutdown()
+        _shut_down()
         signal.signal(signal.SIGINT, previous_handler)
 
 
-def _initialise(arguments: list[str]) -> None:
-    import rclpy
-    from rclpy.utilities import remove_ros_args
+class _Interrupt:
+    """Python's side of SIGINT: a KeyboardInterrupt before ROS is up, nothing after.
 
+    Once rclpy has its own handler, that one wakes the executor and shuts the context down; a KeyboardInterrupt on top might
+    strike anywhere, the clean-up included.
+    """
+
+    left_to_rclpy = False
+
+    def handle(self, _number: int, _frame: object) -> None:
+        if not self.left_to_rclpy:
+            raise KeyboardInterrupt
+
+
+def _initialise(arguments: list[str]) -> None:
+    prepare_environment()
+    try:
+        import rclpy
+        from rclpy.utilities import remove_ros_args
+    except ImportError as error:
+        raise InputError(f"ROS 2 is not usable from this Python ({error}): source a ROS 2 installation or install the "
+                         "ros-kilted wheels, see docs/install.md") from error
     try:
         rclpy.init(args=arguments)
         leftover = remove_ros_args(args=arguments)[1:]
@@ -123,8 +137,15 @@ def _spin(make_node: Callable[[], Node], threads: int) -> None:
         if node is not None:
             node.destroy_node()
         if code == EXIT_DONE and _still_busy(others):
-            rclpy.try_shutdown()
+            _shut_down()
             _end_now(code)
+
+
+def _shut_down() -> None:
+    if "rclpy" in sys.modules:
+        import rclpy
+
+        rclpy.try_shutdown()
 
 
 def _still_busy(others: set[threading.Thread]) -> bool:
@@ -148,10 +169,6 @@ def _end_now(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def _ignore_in_python(_number: int, _frame: object) -> None:
-    """A handler that does nothing, so that SIGINT raises nothing."""
 
 
 def _first_line(error: Exception) -> str:
