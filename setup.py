@@ -2,7 +2,8 @@
 
 Metadata is in setup.cfg.  What colcon builds through CMakeLists.txt is built here through the same file into a staging
 folder and packed below the wheel's prefix, so that a wheel carries the same ament index, libraries and executables.
-Without the rosidl generators (a server that only trains) the result is a pure Python wheel, and one line says so.
+Without the rosidl generators (a server that only trains), or with HETNET_WITHOUT_ROS set, the result is a pure Python
+wheel, and one line says so.
 """
 
 import importlib.util
@@ -30,6 +31,8 @@ def prefixes() -> list[str]:
 
 def missing_for_interfaces() -> str:
     """What keeps the ROS interfaces from being built, in a few words; empty when nothing does."""
+    if os.environ.get("HETNET_WITHOUT_ROS"):
+        return "HETNET_WITHOUT_ROS is set"
     if not any(os.path.isdir(os.path.join(path, "share/rosidl_default_generators/cmake")) for path in prefixes()):
         return "no rosidl generators found; install or source ROS 2 first if this machine is to run the nodes"
     modules = [name for name in GENERATOR_MODULES if importlib.util.find_spec(name) is None]
@@ -54,7 +57,6 @@ class BuildInterfaces(Command):
     def run(self) -> None:
         reason = missing_for_interfaces()
         if reason:
-            # Not through setuptools' log: pip shows a build's stderr only when asked (-v), and so it does with this line.
             print(f"{PACKAGE}: building without ROS interfaces: {reason}", file=sys.stderr)
             return
         work = Path(self.build_temp).resolve()

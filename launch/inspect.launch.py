@@ -1,24 +1,21 @@
-"""Starts the inspector as a managed node and brings it to the active state.
+"""Starts the inspector and brings it to the active state.
 
     ros2 launch hetnet_ros inspect.launch.py model:=/data/bracket.safetensors image:=/camera/image_raw
 
-The node is configured when its process starts and activated when configuring has succeeded.  ``--show-args`` lists the
-arguments; an argument left empty leaves the matter to the parameter file.  The launch ends when the node's process does,
-unless ``respawn`` is on; then the node comes back and is brought up again.
+``--show-args`` lists the arguments; one left empty leaves the matter to the parameter file.  The managed node takes itself
+through configure and activate (its parameter ``autostart``).  Transitions requested from here would first have to wait for
+discovery, some seconds, and leave a traceback of launch_ros when the process ends before that, as it does on a bad argument.
+The launch ends when the node's process does, unless ``respawn`` is on; then the node comes back and starts itself again.
 """
 
 import os
+import tempfile
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, RegisterEventHandler, Shutdown
-from launch.event_handlers import OnProcessStart
-from launch.events import matches_action
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import LifecycleNode, Node
-from launch_ros.event_handlers import OnStateTransition
-from launch_ros.events.lifecycle import ChangeState
-from lifecycle_msgs.msg import Transition
+from launch_ros.actions import Node
 
 BOOLEAN = ["true", "false"]
 
@@ -36,7 +33,7 @@ ARGUMENTS = {
     "use_sim_time": ("false", "Take the time from /clock, for simulators and bags.", BOOLEAN),
     "autostart": ("true", "Configure and activate the node; false leaves it to a lifecycle manager.", BOOLEAN),
     "respawn": ("false", "Start the node again when its process ends, instead of ending the launch.", BOOLEAN),
-    "log_level": ("info", "Least severity that is logged.", ["debug", "info", "warn", "error", "fatal"]),
+    "log_level": ("info", "Least severity that the node logs.", ["debug", "info", "warn", "error", "fatal"]),
     "fastdds_profile": ("", "Fast DDS profile (XML) of the node; empty: the environment's, else the package's, whose shared "
                         "memory holds images.", None),
     "rviz": ("false", "Show the image, the overlay and the defects in RViz.", BOOLEAN),
@@ -54,10 +51,10 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """The node, its life cycle and RViz, for the arguments of this launch."""
+    """The node, and RViz if wanted, for the arguments of this launch."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     respawn = given["respawn"] == "true"
-    node = LifecycleNode(
+    node = Node(
         package="hetnet_ros",
         executable="inspector",
         namespace=given["namespace"],
@@ -74,50 +71,27 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         output="screen",
         respawn=respawn,
         respawn_delay=2.0,
-        on_exit=[] if respawn else [OpaqueFunction(function=end_launch)],
+        on_exit=None if respawn else [OpaqueFunction(function=end_launch)],
     )
-    # The handlers come before the node: its process may start, and end, at once.
-    entities = [*(life_cycle(node) if given["autostart"] == "true" else []), node]
-    if given["rviz"] == "true":
-        entities.append(rviz(given))
-    return entities
+    return [node, rviz(given)] if given["rviz"] == "true" else [node]
+
+
+def end_launch(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Ends the launch with the inspector; after Ctrl-C it is ending already, and a second time is an error of launch_ros."""
+    return [] if context.is_shutdown else [Shutdown(reason="the inspector has ended")]
 
 
 def parameters(given: dict[str, str]) -> list:
     """The parameter file, then what was given on the command line, which wins."""
     file = given["params_file"] or os.path.join(get_package_share_directory("hetnet_ros"), "config", "inspect.yaml")
-    file = existing_file("params_file", file)
-    overrides = {"use_sim_time": given["use_sim_time"] == "true"}
+    overrides = {name: given[name] == "true" for name in ("autostart", "use_sim_time")}
     if given["model"]:
         overrides["model"] = os.path.abspath(os.path.expanduser(given["model"]))
     if given["device"]:
         overrides["device"] = given["device"]
     if given["transport"]:
         overrides["image_transport"] = given["transport"]
-    return [file, overrides]
-
-
-def life_cycle(node: LifecycleNode) -> list[LaunchDescriptionEntity]:
-    """Handlers that configure the node whenever its process starts and activate it once that has succeeded."""
-
-    def request(transition: int) -> EmitEvent:
-        return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
-
-    return [
-        RegisterEventHandler(OnProcessStart(target_action=node, on_start=[request(Transition.TRANSITION_CONFIGURE)])),
-        # With the start state, or it would also fire on deactivation and undo it.
-        RegisterEventHandler(OnStateTransition(
-            target_lifecycle_node=node, start_state="configuring", goal_state="inactive",
-            entities=[request(Transition.TRANSITION_ACTIVATE)])),
-        RegisterEventHandler(OnStateTransition(
-            target_lifecycle_node=node, start_state="configuring", goal_state="unconfigured",
-            entities=[LogInfo(msg="The inspector could not be configured and inspects nothing; its log above says why.")])),
-    ]
-
-
-def end_launch(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Ends the launch with the inspector; after Ctrl-C it is ending already, and a second time is an error of launch_ros."""
-    return [] if context.is_shutdown else [Shutdown(reason="the inspector has ended")]
+    return [existing_file("params_file", file), overrides]
 
 
 def logger_name(given: dict[str, str]) -> str:
@@ -141,14 +115,18 @@ def existing_file(argument: str, path: str) -> str:
 
 
 def rviz(given: dict[str, str]) -> Node:
-    """RViz with the package's layout, whose topic names are those of the default node name."""
-    layout = os.path.join(get_package_share_directory("hetnet_ros"), "config", "inspect.rviz")
-    outputs = [(f"inspector/{topic}", f"{given['name']}/{topic}") for topic in ("overlay", "anomaly_map", "mask", "markers")]
-    return Node(
-        package="rviz2",
-        executable="rviz2",
-        namespace=given["namespace"],
-        arguments=["-d", layout],
-        remappings=[("image", given["image"]), *outputs],
-        parameters=[{"use_sim_time": given["use_sim_time"] == "true"}],
-    )
+    """RViz with the package's layout, for the topics of this launch."""
+    path = os.path.join(get_package_share_directory("hetnet_ros"), "config", "inspect.rviz")
+    with open(path, encoding="utf-8") as file:
+        layout = file.read()
+    layout = layout.replace("Value: /image\n", f"Value: {absolute_topic(given['namespace'], given['image'])}\n")
+    layout = layout.replace("Value: /inspector/", f"Value: {absolute_topic(given['namespace'], given['name'])}/")
+    with tempfile.NamedTemporaryFile("w", prefix="hetnet_", suffix=".rviz", delete=False) as file:
+        file.write(layout)
+    return Node(package="rviz2", executable="rviz2", arguments=["-d", file.name],
+                parameters=[{"use_sim_time": given["use_sim_time"] == "true"}])
+
+
+def absolute_topic(namespace: str, topic: str) -> str:
+    """``topic`` as seen from ``namespace``; one with a leading slash stays as it is."""
+    return topic if topic.startswith("/") else "/" + "/".join(part for part in (namespace.strip("/"), topic) if part)

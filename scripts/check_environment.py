@@ -6,7 +6,6 @@ The imports also leave compiled bytecode behind: pip is told not to compile the 
 import cv2  # noqa: F401
 import rclpy
 import rclpy.lifecycle
-import rosbags.highlevel  # noqa: F401
 import safetensors.torch  # noqa: F401
 import sensor_msgs.msg
 import sklearn.metrics  # noqa: F401

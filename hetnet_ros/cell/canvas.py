@@ -16,8 +16,9 @@ from hetnet_ros.cell import shapes
 
 TEXEL_MM = 0.2
 """Grid spacing of every face."""
-HALF_X_MM, HALF_Y_MM = 96.0, 72.0
-"""The grid reaches from -96 to 96 mm and from -72 to 72 mm: the part and the plate that it lies on."""
+HALF_X_MM, HALF_Y_MM = 96.0, 70.0
+"""The grid reaches from -96 to 96 mm and from -70 to 70 mm: the part and the plate that it lies on.  Its border is plain plate,
+so that the plate can go on beyond it."""
 COLUMNS, ROWS = round(2 * HALF_X_MM / TEXEL_MM), round(2 * HALF_Y_MM / TEXEL_MM)
 PLATE_MM = -9.0
 """Height of the plate's top in the face frame."""

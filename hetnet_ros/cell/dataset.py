@@ -84,17 +84,15 @@ def parse_conditions(words: Sequence[str], size: tuple[int, int] | None = None) 
     InputError for a word that names none.
     """
     sizes = {size[0]: size[1]} if size else {width: width * 3 // 4 for width in RESOLUTIONS}
+    grid = tuple(Condition(light, width, height) for light in ILLUMINATIONS for width, height in sizes.items())
     wanted = set()
     for word in words:
-        light, _, width = word.rpartition("_") if "_" in word else (("", "", word) if word.isdigit() else (word, "", ""))
-        lights = ILLUMINATIONS if light in ("", "all") else (light,)
-        widths = tuple(sizes) if width == "" else (int(width),) if width.isdigit() else (-1,)
-        if lights[0] not in ILLUMINATIONS or widths[0] not in sizes:
+        named = {c for c in grid if word in ("all", c.illumination, str(c.width), f"{c.illumination}_{c.width}")}
+        if not named:
             raise InputError(f"condition {word!r} is unknown; use all, one of {', '.join(ILLUMINATIONS)}, a width of "
                              f"{', '.join(map(str, sizes))}, or both as in {ILLUMINATIONS[1]}_{tuple(sizes)[-1]}")
-        wanted |= {(light, width) for light in lights for width in widths}
-    return tuple(Condition(light, width, height) for light in ILLUMINATIONS for width, height in sizes.items()
-                 if (light, width) in wanted)
+        wanted |= named
+    return tuple(condition for condition in grid if condition in wanted)
 
 
 def write(recipe: Recipe, folder: Path) -> Iterator[Path]:

@@ -14,14 +14,14 @@ import cv2
 import numpy as np
 
 from hetnet_ros.cell.camera import PinholeCamera, Rigid
-from hetnet_ros.cell.canvas import COLUMNS, HALF_X_MM, HALF_Y_MM, ROWS, TEXEL_MM
+from hetnet_ros.cell.canvas import HALF_X_MM, HALF_Y_MM, TEXEL_MM
 
 _STRIDE_MM = 0.45
 _SKIP_MM = 2.0
 _REFINEMENTS = 5
 _COARSE = 4
 _LEVEL_MM = 0.002
-_BORDER = cv2.BORDER_REFLECT_101
+_BORDER = cv2.BORDER_REPLICATE
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class _Rays:
 
 
 def sample(field: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Bilinear values of a texel map at texel coordinates; beyond the face the map is mirrored."""
+    """Bilinear values of a texel map at texel coordinates; beyond the face the plate goes on."""
     return cv2.remap(field, column, row, cv2.INTER_LINEAR, borderMode=_BORDER)
 
 
@@ -80,35 +80,42 @@ def intersect(height: np.ndarray, camera: PinholeCamera, optical_from_face: Rigi
     rays = _Rays((ex - ez * lean_x + np.float32(HALF_X_MM)) * per_texel - np.float32(0.5),
                  (np.float32(HALF_Y_MM) - ey + ez * lean_y) * per_texel - np.float32(0.5),
                  lean_x * per_texel, -lean_y * per_texel)
-    z = _solve(height, rays, float(np.sqrt(max((lean_x[::16, ::16] ** 2 + lean_y[::16, ::16] ** 2).max(), 0))))
+    footprint = abs(float(eye[2] / r[2, 2])) / camera.fx / TEXEL_MM
+    z = _solve(height, rays, float(np.sqrt((lean_x[::8, ::8] ** 2 + lean_y[::8, ::8] ** 2).max())), footprint < 2.5)
     column, row = rays.at(z)
-    along = (z - ez) / down
-    span = camera.fx * float(np.median(r[2, 2])) / max(float(eye[2]), 1.0)
-    return Hits(column, row, ex + (z - ez) * lean_x, ey + (z - ez) * lean_y, z, along, eye, 1 / abs(span) / TEXEL_MM)
+    drop = z - ez
+    return Hits(column, row, ex + drop * lean_x, ey + drop * lean_y, z, drop / down, eye, footprint)
 
 
-def _solve(height: np.ndarray, rays: _Rays, steepest: float) -> np.ndarray:
-    """Height at which each ray meets the surface: every second ray of every second row from the highest place in reach,
-    then all of them from the highest hit of their neighbours."""
+def _solve(height: np.ndarray, rays: _Rays, steepest: float, dense: bool) -> np.ndarray:
+    """Height at which each ray meets the surface.
+
+    ``dense`` rays (neighbours closer than anything on a face is thin) save time: every second one of every second row is
+    followed from the highest place in reach, then all of them from the highest hit of their neighbours.
+    """
     blocks = cv2.dilate(height, np.ones((2 * _COARSE + 1,) * 2, np.uint8))[::_COARSE, ::_COARSE]
     around = _highest(blocks, _SKIP_MM)
     reach = _highest(blocks, float(height.max() - height.min()) * steepest)
+    if not dense:
+        return _descend(height, around, reach, rays, _coarse(reach, *rays.at(np.float32(0))), steepest)
     few = _Rays(*(np.ascontiguousarray(a[::2, ::2]) for a in (rays.column, rays.row, rays.d_column, rays.d_row)))
-    first = _descend(height, around, few, _coarse(reach, *few.at(np.float32(0))), steepest)
+    first = _descend(height, around, reach, few, _coarse(reach, *few.at(np.float32(0))), steepest)
     rows, columns = rays.column.shape
     near = cv2.resize(cv2.dilate(first, np.ones((3, 3), np.uint8)), (first.shape[1] * 2, first.shape[0] * 2),
                       interpolation=cv2.INTER_NEAREST)[:rows, :columns]
-    return _descend(height, around, rays, near, steepest)
+    return _descend(height, around, reach, rays, near, steepest)
 
 
-def _descend(height: np.ndarray, around: np.ndarray, rays: _Rays, top: np.ndarray, steepest: float) -> np.ndarray:
-    """First crossing below ``top``."""
+def _descend(height: np.ndarray, around: np.ndarray, reach: np.ndarray, rays: _Rays, top: np.ndarray, steepest: float) -> np.ndarray:
+    """First crossing below ``top``, or below the highest place in ``reach`` for rays that are inside the metal at ``top``."""
     z = sample(height, *rays.at(top))
     # Where the surface is level all around, and where a ray starts on the highest level, that height is the answer.
-    where = np.flatnonzero(np.abs(top - z).ravel() > _LEVEL_MM)
+    where = np.flatnonzero((np.abs(top - z) > _LEVEL_MM).ravel())
     if len(where):
-        start = np.maximum(top.ravel().take(where), z.ravel().take(where) + np.float32(_LEVEL_MM))
-        found = _march(height, around, rays.pick(where), _strip(start), max(steepest, 0.02))
+        left, start = rays.pick(where), _strip(top.ravel().take(where))
+        inside = start < _strip(z.ravel().take(where))
+        start = np.where(inside, _coarse(reach, *left.at(np.float32(0))), start)
+        found = _march(height, around, left, start, max(steepest, 0.02))
         z.ravel()[where] = found.ravel()[:len(where)]
     return z
 
@@ -147,7 +154,7 @@ def _highest(blocks: np.ndarray, reach_mm: float) -> np.ndarray:
 
 def _coarse(field: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
     scale = np.float32(1 / _COARSE)
-    return cv2.remap(field, column * scale, row * scale, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(field, column * scale, row * scale, cv2.INTER_NEAREST, borderMode=_BORDER)
 
 
 def _refine(height: np.ndarray, rays: _Rays, above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from hetnet_ros.errors import InputError
 
 SUMMARY = "show what this machine has and what is missing"
 
-EPILOG = "The exit code is 0 whatever is found; 'note' marks what only some uses need, 'MISSING' what everything needs."
+EPILOG = "'note' marks what only some uses need, 'MISSING' what all need; the exit code is 0 whatever is found."
 
 OK, NOTE, MISSING = "ok", "note", "MISSING"
 
@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     if hints:
         print("\n" + "\n".join(hints))
     missing = sum(finding.state == MISSING for finding in findings)
-    print(f"\n{missing} needed thing{'s are' if missing > 1 else ' is'} missing." if missing else "\nNothing needed is missing.")
+    things = f"{missing} needed thing{'s are' if missing > 1 else ' is'}" if missing else "Nothing needed is"
+    print(f"\n{things} missing.")
     return 0
 
 
@@ -144,21 +145,21 @@ def _teacher(model: str, presets: list[str]) -> Finding:
     from hetnet_ros.network import teacher_packages
     from hetnet_ros.network.weights import cache_directory
 
-    subject = f"teacher of {', '.join(presets)}"
+    name = f"{model} ({', '.join(presets)})"
     cached = cache_directory() / "weights" / f"{model}.safetensors"
     if cached.is_file():
-        return Finding(OK, subject, f"{model} from {cached}")
+        return Finding(OK, "teacher", f"{name} in {cached}")
     packaged = {
         "tf_efficientnet_lite0": teacher_packages.efficientnet_lite0_file,
         "vit_small_patch14_dinov2": teacher_packages.dinov2_vits14_file,
     }
     if model in packaged:
         try:
-            return Finding(OK, subject, f"{model} from {packaged[model]()}")
+            return Finding(OK, "teacher", f"{name} in {packaged[model]()}")
         except ImportError as error:
-            return Finding(MISSING, subject, f"{model} not found", str(error))
-    hint = f"{model} is downloaded at first use, or given with 'hetnet train --weights {model}=FILE'"
-    return Finding(NOTE, subject, f"{model} is not on this machine", hint)
+            return Finding(MISSING, "teacher", f"{name} not found", str(error))
+    hint = "weights that are not here are downloaded at first use, or given with 'hetnet train --weights NAME=FILE'"
+    return Finding(NOTE, "teacher", f"{name} not on this machine", hint)
 
 
 def _cache() -> Finding:

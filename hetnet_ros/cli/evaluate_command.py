@@ -8,16 +8,22 @@ from pathlib import Path
 
 SUMMARY = "measure a model on labelled images"
 
-EPILOG = "DATA is a category folder in MVTec layout: test/<type>/<image> and ground_truth/<type>/<image>_mask.png."
+EPILOG = """\
+DATA is a category folder in MVTec layout: test/<type>/<image> and ground_truth/<type>/<image>_mask.png, where the type
+"good" has no masks.  Without any ground_truth folder only images are scored.  See docs/evaluation.md."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", type=Path, help="model file made by hetnet train")
     parser.add_argument("data", metavar="DATA", type=Path, help="labelled data set")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all results as JSON")
-    parser.add_argument("--report", metavar="FILE.html", type=Path, help="write a report with the worst misses and false alarms")
-    parser.add_argument("--maps", metavar="DIR", type=Path,
-                        help="write each image's raw anomaly map, float32 at the image's size, to DIR/<type>/<stem>.npy")
+    parser.add_argument("--report", metavar="FILE.html", type=Path, help="write a report that shows the worst errors")
+    parser.add_argument(
+        "--maps",
+        metavar="DIR",
+        type=Path,
+        help="write each image's raw anomaly map, float32 at the image's size, to DIR/<type>/<stem>.npy",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
 
 
@@ -42,8 +48,10 @@ def run(args: argparse.Namespace) -> int:
         write_json(args.json, result)
     if args.report:
         write_report(args.report, result, dataset, inspector)
-    print(f"{result.part_name} (model {result.model_id}) on {result.data}, {len(result.images)} images, "
-          f"{result.seconds:.1f} s on {result.device}")
+    print(
+        f"{result.part_name} (model {result.model_id}) on {result.data}, {len(result.images)} images, "
+        f"{result.seconds:.1f} s on {result.device}"
+    )
     print(text_table(result))
     for line in remarks(result):
         print(line)

@@ -18,10 +18,9 @@ from hetnet_ros.errors import InputError
 
 SUMMARY = "inspect image files and draw what was found"
 
-EPILOG = (
-    "For IMAGE a.png, DIR gets a_overlay.png (the image with its anomalies and verdict), a_mask.png (255 on defects) and "
-    "with --maps a_map.npy.  Exit code 0 says that every image was inspected, not that it passed; 2 that one was not."
-)
+EPILOG = """\
+For IMAGE a.png, DIR gets a_overlay.png (the image with its anomalies and verdict), a_mask.png (255 on defects) and,
+with --maps, a_map.npy.  Exit code 0 says that every image was inspected, not that it passed; 2 that one was not."""
 
 FORMAT = "hetnet-predict-1"
 
@@ -31,8 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="image files, or folders of them")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder for overlays and masks")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write verdicts, scores and defects as JSON")
-    parser.add_argument("--maps", action="store_true",
-                        help="also write each raw anomaly map, float32 at the image's size, as <stem>_map.npy")
+    parser.add_argument(
+        "--maps",
+        action="store_true",
+        help="also write each raw anomaly map, float32 at the image's size, as <stem>_map.npy",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
 
 
@@ -50,7 +52,6 @@ def run(args: argparse.Namespace) -> int:
     entries = [_bad_entry(path, problem) for path, problem in problems]
     for _, problem in problems:
         _complain(problem)
-    width = max((len(str(path)) for path in paths), default=0)
     for path, name in zip(paths, _output_names(paths)):
         try:
             entry = _predict(inspector, path, args.output, name, args.maps)
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
             entries.append(_bad_entry(path, str(error)))
             continue
         entries.append(entry)
-        print(_line(entry, width), flush=True)
+        print(_line(entry), flush=True)
     if args.json:
         document = {
             "format": FORMAT,
@@ -94,7 +95,7 @@ def _expand(given: list[Path]) -> tuple[list[Path], list[tuple[Path, str]]]:
 
 
 def _output_names(paths: list[Path]) -> list[str]:
-    """A distinct name per image: its stem; with its folder's where stems repeat; with a number where that repeats too."""
+    """A distinct name per image: its stem, with its folder's where stems repeat, and a number where that repeats."""
     stems = collections.Counter(path.stem for path in paths)
     names = [path.stem if stems[path.stem] == 1 else f"{path.resolve().parent.name}_{path.stem}" for path in paths]
     taken: set[str] = set()
@@ -155,19 +156,27 @@ def _defect(defect) -> dict:
 
 def _bad_entry(path: Path, problem: str) -> dict:
     return {
-        "image": str(path), "verdict": "UNCERTAIN", "reason": "bad_image", "detail": problem, "score": None,
-        "raw_score": None, "p_value": None, "width": 0, "height": 0, "milliseconds": 0.0, "defects": [], "files": {},
-    }  # fmt: skip
+        "image": str(path),
+        "verdict": "UNCERTAIN",
+        "reason": "bad_image",
+        "detail": problem,
+        "score": None,
+        "raw_score": None,
+        "p_value": None,
+        "width": 0,
+        "height": 0,
+        "milliseconds": 0.0,
+        "defects": [],
+        "files": {},
+    }
 
 
-def _line(entry: dict, width: int) -> str:
+def _line(entry: dict) -> str:
     count = len(entry["defects"])
     score, p_value = (math.nan if entry[key] is None else entry[key] for key in ("score", "p_value"))
-    text = (
-        f"{entry['image']:{width}}  {entry['verdict']:9}  score {score:.3f}  p {p_value:.3f}  "
-        f"{count} defect{'' if count == 1 else 's'}"
-    )
-    return f"{text}  ({entry['detail']})" if entry["verdict"] == "UNCERTAIN" else text
+    defects = f"{count} defect{'' if count == 1 else 's'}"
+    why = f"  ({entry['reason']})" if entry["verdict"] == "UNCERTAIN" else ""
+    return f"{entry['verdict']:9}  score {score:.3f}  p {p_value:.3f}  {defects:10}  {entry['image']}{why}"
 
 
 def _summary(entries: list[dict], folder: Path) -> str:

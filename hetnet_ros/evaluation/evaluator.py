@@ -81,17 +81,13 @@ def _inspect(inspector: PartInspector, image: LabelledImage) -> tuple[ImageOutco
 
 def _count(image: LabelledImage, raw_map: np.ndarray, mask: np.ndarray | None) -> PixelCounts:
     if not np.isfinite(raw_map).all():
-        raise InputError(
-            f"the model's map of {image.path} holds values that are not finite; teach the part again before measuring it"
-        )
+        raise InputError(f"the model's map of {image.path} holds values that are not finite; teach the part again")
     if image.is_defective and mask is None:
         return add_counts([])  # which of its pixels are normal is not known
     return count_pixels(raw_map, mask)
 
 
-def _group(
-    name: str, types: Sequence[str], outcomes: list[ImageOutcome], counts: list[PixelCounts]
-) -> GroupResult:
+def _group(name: str, types: Sequence[str], outcomes: list[ImageOutcome], counts: list[PixelCounts]) -> GroupResult:
     """All good images together with the defective ones of ``types``."""
     chosen = [
         index for index, outcome in enumerate(outcomes) if not outcome.is_defective or outcome.defect_type in types

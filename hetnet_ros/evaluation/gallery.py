@@ -22,8 +22,8 @@ _LONGEST_SIDE = 480
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One image of the gallery: the stored image with the ground truth's outline, the anomaly map in colours (dark blue
-    at 0, yellow from 1.5 times the pixel threshold on) and the overlay; uint8 RGB, alike in size, at most 480 px long."""
+    """One image of the gallery: the stored image with the ground truth's outline, the anomaly map in colours (blue at
+    0, yellow from 1.5 times the pixel threshold on) and the overlay; uint8 RGB of one size, at most 480 px long."""
 
     outcome: ImageOutcome
     source: np.ndarray
@@ -32,24 +32,25 @@ class Exhibit:
 
 
 def worst_misses(result: EvaluationResult, count: int) -> list[ImageOutcome]:
-    """The defective images that look best to the model: those not rejected, else the lowest scores; at most ``count``."""
+    """At most ``count`` defective images, those that look best to the model: not rejected first, then lowest scores."""
     return _ranked([image for image in result.images if image.is_defective], Verdict.REJECT, count, sign=1)
 
 
 def worst_false_alarms(result: EvaluationResult, count: int) -> list[ImageOutcome]:
-    """The good images that look worst to the model: those not passed, else the highest scores; at most ``count``."""
+    """At most ``count`` good images, those that look worst to the model: not passed first, then highest scores."""
     return _ranked([image for image in result.images if not image.is_defective], Verdict.PASS, count, sign=-1)
 
 
 def _ranked(images: list[ImageOutcome], right: Verdict, count: int, sign: int) -> list[ImageOutcome]:
     def order(image: ImageOutcome) -> tuple[bool, float, str]:
-        return image.verdict == right, sign * image.raw_score if math.isfinite(image.raw_score) else -math.inf, image.name
+        suspicion = sign * image.raw_score if math.isfinite(image.raw_score) else -math.inf
+        return image.verdict == right, suspicion, image.name
 
     return sorted(images, key=order)[:count]
 
 
 def make_exhibit(outcome: ImageOutcome, dataset: LabelledDataset, inspector: PartInspector) -> Exhibit:
-    """Inspect the image again and draw it; keeping every picture of an evaluation would need its whole size in memory."""
+    """Inspect the image again and draw it; keeping all pictures of an evaluation would need its size in memory."""
     image = next(candidate for candidate in dataset.images if candidate.name == outcome.name)
     rgb = read_rgb(image.path)
     inspection = inspector.inspect(rgb)

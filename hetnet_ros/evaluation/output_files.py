@@ -44,7 +44,9 @@ def write_file(path: Path, data: bytes | str) -> None:
     part = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
+        ) as file:
             part = file.name
             file.write(data.encode() if isinstance(data, str) else data)
         os.chmod(part, 0o644)

@@ -49,8 +49,8 @@ def report_html(result: EvaluationResult, dataset: LabelledDataset, inspector: P
     title = f"{result.part_name} on {Path(result.data).resolve().name}"
     sections = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="quiet">model {escape(result.model_id)}, preset {escape(result.preset)}, on {escape(result.device)}; '
-        f"{len(result.images)} images of {escape(result.data)} in {result.seconds:.1f} s</p>",
+        f'<p class="quiet">model {escape(result.model_id)}, preset {escape(result.preset)}, '
+        f"on {escape(result.device)}; {len(result.images)} images of {escape(result.data)}, {result.seconds:.1f} s</p>",
         _tiles(result),
         *(f"<p>{escape(remark)}</p>" for remark in remarks(result)),
         "<h2>By defect type</h2>",
@@ -59,8 +59,8 @@ def report_html(result: EvaluationResult, dataset: LabelledDataset, inspector: P
         "images; the last columns count verdicts.</p>",
         "<h2>Scores</h2>",
         score_plot(result),
-        '<p class="quiet">Below, from left to right: the image, with the ground truth outlined in blue; the anomaly map, '
-        "yellow from 1.5 times the pixel threshold on; the verdict.</p>",
+        '<p class="quiet">Below, from left to right: the image, with the ground truth outlined in blue; the anomaly '
+        "map, yellow from 1.5 times the pixel threshold on; the verdict.</p>",
         _gallery("Missed defects", _misses_text(misses), misses, dataset, inspector),
         _gallery("False alarms", _alarms_text(alarms), alarms, dataset, inspector),
     ]
@@ -97,18 +97,22 @@ def _misses_text(images: list[ImageOutcome]) -> str:
     if not images:
         return "There is no defective image."
     missed = any(image.verdict != Verdict.REJECT for image in images)
-    return "Defective images that were not rejected come first." if missed else (
-        "Every defective image was rejected; these came closest to passing."
-    )  # fmt: skip
+    return (
+        "Defective images that were not rejected come first."
+        if missed
+        else ("Every defective image was rejected; these came closest to passing.")
+    )
 
 
 def _alarms_text(images: list[ImageOutcome]) -> str:
     if not images:
         return "There is no good image."
     flagged = any(image.verdict != Verdict.PASS for image in images)
-    return "Good images that did not pass come first." if flagged else (
-        "Every good image passed; these came closest to being flagged."
-    )  # fmt: skip
+    return (
+        "Good images that did not pass come first."
+        if flagged
+        else ("Every good image passed; these came closest to being flagged.")
+    )
 
 
 def _gallery(

@@ -1,4 +1,4 @@
-"""The scores of good and defective images over the thresholds, as an inline SVG: where verdicts come from at a glance."""
+"""The scores of good and defective images over the thresholds, as an inline SVG: verdicts explained at a glance."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def _threshold(score: float, name: str, anchor: str) -> str:
     x = _x(score)
     shift = -4 if anchor == "end" else 4
     return (
-        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 6}" y2="{_TOP + 2 * _LANE}" stroke="#777" stroke-dasharray="4 3"/>'
+        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 6}" y2="{_TOP + 2 * _LANE}" '
+        'stroke="#777" stroke-dasharray="4 3"/>'
         f'<text x="{x + shift:.1f}" y="{_TOP - 10}" text-anchor="{anchor}">{name} {score:.2f}</text>'
     )
 

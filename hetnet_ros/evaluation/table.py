@@ -23,17 +23,20 @@ def text_table(result: EvaluationResult) -> str:
     table = [HEADINGS, *rows(result)]
     widths = [max(len(row[column]) for row in table) for column in range(len(HEADINGS))]
     lines = [
-        "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width)
-                  for column, (cell, width) in enumerate(zip(row, widths)))
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths))
+        )
         for row in table
-    ]  # fmt: skip
+    ]
     rule = "-" * max(len(line) for line in lines)
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
 
 def remarks(result: EvaluationResult) -> list[str]:
     """One line for each reason why a metric of the total is not defined."""
-    metrics = (("I-AUROC", result.total.image_auroc), ("P-AUROC", result.total.pixel_auroc), ("AUPRO", result.total.aupro))
+    total = result.total
+    metrics = (("I-AUROC", total.image_auroc), ("P-AUROC", total.pixel_auroc), ("AUPRO", total.aupro))
     reasons: dict[str, list[str]] = {}
     for name, metric in metrics:
         if not metric.defined:

@@ -116,7 +116,7 @@ def _decode(path: Path) -> tuple[np.ndarray, bool]:
         pixels, lossy = _decode_float_tiff(data, path), False
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} is too large an image to decode ({error}); store it at a lower resolution") from error
-    except Exception as error:  # Pillow's decoders raise many types (OSError, SyntaxError, struct.error, ...) on bad data
+    except Exception as error:  # Pillow raises many types on bad data: OSError, SyntaxError, struct.error, ...
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
             f"{path} cannot be read as an image: it is damaged or cut short ({reason}); write it again or remove it"

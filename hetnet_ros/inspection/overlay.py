@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from hetnet_ros.inspection.calibration import Calibration
-from hetnet_ros.inspection.maps import calibrated_source_map
+from hetnet_ros.inspection.maps import source_mask
 from hetnet_ros.inspection.result import Inspection, Verdict
 
 #: RGB of each verdict, used for banner, frame and outline; told apart in common kinds of colour blindness.
@@ -34,29 +34,30 @@ def draw_overlay(rgb: np.ndarray, inspection: Inspection, calibration: Calibrati
     picture = rgb.copy()
     line = max(1, round(min(rgb.shape[:2]) / 320))
     if inspection.anomaly_map is not None:
-        heat = np.nan_to_num(calibrated_source_map(inspection, calibration))
-        _blend_heat(picture, heat)
-        _outline(picture, heat >= inspection.thresholds.pixel, line)
+        _blend_heat(picture, inspection, calibration)
+        _outline(picture, source_mask(inspection, calibration), line)
     _dim_outside(picture, inspection, line)
     _banner(picture, inspection, line)
     return picture
 
 
-def _blend_heat(picture: np.ndarray, heat: np.ndarray) -> None:
-    hot = cv2.boundingRect((heat > _HEAT_FROM).astype(np.uint8))
-    if hot[2] == 0:
-        return
-    window = np.s_[hot[1] : hot[1] + hot[3], hot[0] : hot[0] + hot[2]]
-    values = heat[window]
+def _blend_heat(picture: np.ndarray, inspection: Inspection, calibration: Calibration) -> None:
+    """Colour and opacity are computed at the map's resolution and enlarged: cheap for large cameras, and smooth."""
+    roi = inspection.roi
+    values = np.nan_to_num(calibration.calibrated_map(inspection.anomaly_map))
     rise = np.clip((values - _HEAT_FROM) / (_HEAT_FULL - _HEAT_FROM), 0, 1)
-    alpha = (_HEAT_ALPHA * rise * rise * (3 - 2 * rise))[:, :, None]
-    colour = _COOL + (_HOT - _COOL) * rise[:, :, None]
-    picture[window] = np.rint(picture[window] * (1 - alpha) + colour * alpha).astype(np.uint8)
+    rise = cv2.resize(rise, (roi.width, roi.height), interpolation=cv2.INTER_LINEAR)
+    region = picture[roi.y : roi.y + roi.height, roi.x : roi.x + roi.width]
+    hot = rise > 0
+    rise = rise[hot][:, None]
+    alpha = _HEAT_ALPHA * rise * rise * (3 - 2 * rise)
+    colour = _COOL + (_HOT - _COOL) * rise
+    region[hot] = (region[hot] * (1 - alpha) + colour * alpha + 0.5).astype(np.uint8)
 
 
 def _outline(picture: np.ndarray, mask: np.ndarray, line: int) -> None:
     """A bright line with a dark edge shows on any surface."""
-    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(picture, outlines, -1, (20, 20, 20), 3 * line, cv2.LINE_AA)
     cv2.drawContours(picture, outlines, -1, _OUTLINE, line, cv2.LINE_AA)
 

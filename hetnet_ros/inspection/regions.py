@@ -37,7 +37,10 @@ def find_defects(
         peaks = np.full(count, -np.inf, np.float32)
         np.maximum.at(peaks, labels[above], raw_map[above])
         numbers = sorted(numbers, key=lambda number: -peaks[number])[:MAX_DEFECTS]
-    defects = [_defect(number, labels, stats[number], raw_map, calibration, to_source) for number in numbers]
+    if not numbers:
+        return ()
+    calibrated = calibration.calibrated_map(raw_map)
+    defects = [_defect(number, labels, stats[number], calibrated, to_source) for number in numbers]
     return tuple(sorted(defects, key=lambda defect: (-defect.score, -defect.area_px, defect.box.y, defect.box.x)))
 
 
@@ -68,9 +71,7 @@ class _ToSource:
         return points[moved] if moved.any() else points[:1]
 
 
-def _defect(
-    number: int, labels: np.ndarray, stats: np.ndarray, raw_map: np.ndarray, calibration: Calibration, to_source: _ToSource
-) -> Defect:
+def _defect(number: int, labels: np.ndarray, stats: np.ndarray, calibrated: np.ndarray, to_source: _ToSource) -> Defect:
     left, top, width, height, area = (int(value) for value in stats)
     window = np.s_[top : top + height, left : left + width]
     inside = labels[window] == number
@@ -78,9 +79,10 @@ def _defect(
         inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(left, top)
     )
     rows, columns = np.nonzero(inside)
-    weights = calibration.calibrated_map(raw_map[window])[rows, columns].astype(np.float64)
-    centre = np.average(np.stack([columns + left, rows + top], axis=1), axis=0, weights=weights)
-    centroid_x, centroid_y = to_source.points(centre[None])[0]
+    weights = calibrated[window][inside].astype(np.float64)
+    total = weights.sum()
+    centre = np.array([[left + columns @ weights / total, top + rows @ weights / total]])
+    centroid_x, centroid_y = to_source.points(centre)[0]
     return Defect(
         box=to_source.box(left, top, width, height),
         contour=to_source.contour(outlines[0].reshape(-1, 2)),

@@ -12,7 +12,7 @@ import yaml
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.network.config import NetworkConfig, from_mapping
-from hetnet_ros.resources import config_path
+from hetnet_ros.resources import config_folder, config_path
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Preset:
 
 def preset_names() -> list[str]:
     """Names of the presets that ship with the package."""
-    return sorted(path.stem for path in Path(config_path("presets")).glob("*.yaml"))
+    return sorted(path.stem for path in (config_folder() / "presets").glob("*.yaml"))
 
 
 def load_preset(name: str) -> Preset:
@@ -82,7 +82,7 @@ def load_preset(name: str) -> Preset:
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
     elif name in preset_names():
-        path = Path(config_path("presets")) / f"{name}.yaml"
+        path = config_path(f"presets/{name}.yaml")
     else:
         raise InputError(f"there is no preset {name!r}: use one of {', '.join(preset_names())}, or the path of a .yaml file")
     try:

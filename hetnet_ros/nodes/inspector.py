@@ -237,7 +237,7 @@ class Inspector(LifecycleNode):
         if state == "active" and self._enabled:
             waited = min(now - self._expecting_since, float("inf") if counts.since_input is None else counts.since_input)
         return Health(
-            node=self.get_name(), state=state, failure=self._failure, enabled=self._enabled, model=model,
+            node=self.get_fully_qualified_name().lstrip("/"), state=state, failure=self._failure, enabled=self._enabled, model=model,
             part_id=self._settings.part_id or (model.part_name if model else ""),
             topic=self._source.topic, publishers=self._source.publishers, reliability=self._source.reliability,
             incompatible=self._source.incompatible, waited=waited, input_timeout=self._settings.input_timeout, counts=counts)

@@ -6,6 +6,7 @@ cannot say (choices, a well-formed region, settings that are fixed once a model 
 
 from __future__ import annotations
 
+import array
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Iterable, Mapping
@@ -61,7 +62,8 @@ class Declaration:
     frozen: str = "never"
 
     def descriptor(self) -> ParameterDescriptor:
-        descriptor = ParameterDescriptor(description=self.description, read_only=self.frozen == "always")
+        # rclpy's own type check answers "expected '3' got '4'" and refuses 2 for 2.0, so types are checked here.
+        descriptor = ParameterDescriptor(description=self.description, read_only=self.frozen == "always", dynamic_typing=True)
         remarks = []
         if self.choices:
             remarks.append(f"one of {', '.join(self.choices)}")
@@ -73,6 +75,31 @@ class Declaration:
         elif isinstance(self.default, int) and not isinstance(self.default, bool):
             descriptor.integer_range = [IntegerRange(from_value=int(self.low), to_value=int(self.high), step=1)]
         return descriptor
+
+    def checked(self, value: object) -> object:
+        """``value``, a whole number turned into a float where a float is due.  Raises InputError if it is not allowed."""
+        if isinstance(self.default, list):
+            value = _whole_numbers(value)
+        elif isinstance(self.default, float) and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not type(self.default):
+            raise InputError(f"{self.name} is {value!r}; it must be {_KINDS[type(self.default)]}")
+        if self.choices and value not in self.choices:
+            raise InputError(f"{self.name} is {value!r}; it must be one of {', '.join(self.choices)}")
+        if self.low is not None and not self.low <= value <= self.high:  # type: ignore[operator]
+            raise InputError(f"{self.name} is {value}; it must be from {self.low:g} to {self.high:g}")
+        return value
+
+
+_KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number",
+          list: "four whole numbers: x, y, width, height (px), all zero for the whole image"}
+
+
+def _whole_numbers(value: object) -> object:
+    """A list of four ints where ``value`` is such a sequence (rclpy gives an array), else ``value`` as it is."""
+    if isinstance(value, (list, tuple, array.array)) and len(value) == 4 and all(type(entry) is int for entry in value):
+        return list(value)
+    return value if not isinstance(value, (list, array.array)) else tuple(value)
 
 
 DECLARATIONS = (
@@ -110,13 +137,11 @@ DECLARATIONS = (
 def declare(node: Node) -> InspectorParameters:
     """Declare every parameter on ``node`` and return the values given at start.
 
-    Raises InputError for a value that is not allowed; rclpy's own exceptions for a wrong type or range.
+    Raises InputError for a value that is not allowed; rclpy's own exception for one out of its range.
     """
     for entry in DECLARATIONS:
         node.declare_parameter(entry.name, entry.default, entry.descriptor())
-    values = {entry.name: node.get_parameter(entry.name).value for entry in DECLARATIONS}
-    _check(values)
-    return _build(values)
+    return _build({entry.name: node.get_parameter(entry.name).value for entry in DECLARATIONS})
 
 
 def changed(current: InspectorParameters, changes: Mapping[str, object], *, loaded: bool) -> InspectorParameters:
@@ -127,14 +152,14 @@ def changed(current: InspectorParameters, changes: Mapping[str, object], *, load
     """
     values = {entry.name: getattr(current, _field(entry.name)) for entry in DECLARATIONS}
     for entry in DECLARATIONS:
-        if changes.get(entry.name, entry.default) is None:
+        if entry.name not in changes:
+            continue
+        if changes[entry.name] is None:
             raise InputError(f"{entry.name} cannot be removed")
-        differs = entry.name in changes and changes[entry.name] != values[entry.name]
-        if loaded and entry.frozen == "loaded" and differs:
+        if loaded and entry.frozen == "loaded" and changes[entry.name] != values[entry.name]:
             way = "call ~/load_model or " if entry.name == "model" else ""
             raise InputError(f"{entry.name} is fixed while a model is loaded: {way}clean the node up, set it, configure again")
-    values.update({name: value for name, value in changes.items() if name in values})
-    _check(values)
+        values[entry.name] = changes[entry.name]
     return _build(values)
 
 
@@ -151,20 +176,11 @@ def unknown_names(given: Iterable[str]) -> list[str]:
     return warnings
 
 
-def _check(values: Mapping[str, object]) -> None:
-    for entry in DECLARATIONS:
-        if entry.choices and values[entry.name] not in entry.choices:
-            raise InputError(f"{entry.name} is {values[entry.name]!r}; it must be one of {', '.join(entry.choices)}")
-    roi = list(values["roi"])  # type: ignore[call-overload]
-    if len(roi) != 4:
-        raise InputError(f"roi is {roi}; it must be four whole numbers: x, y, width, height (px), all zero for the whole image")
-    if any(roi) and (min(roi) < 0 or roi[2] == 0 or roi[3] == 0):
-        raise InputError(f"roi is {roi}; x and y must be 0 or more, width and height 1 or more (or all four 0)")
-
-
 def _build(values: Mapping[str, object]) -> InspectorParameters:
-    fields = {_field(name): value for name, value in values.items()}
-    fields["roi"] = tuple(int(value) for value in fields["roi"])  # type: ignore[union-attr]
+    fields = {_field(entry.name): entry.checked(values[entry.name]) for entry in DECLARATIONS}
+    roi = fields["roi"] = tuple(fields["roi"])  # type: ignore[arg-type]
+    if any(roi) and (min(roi) < 0 or roi[2] == 0 or roi[3] == 0):
+        raise InputError(f"roi is {list(roi)}; x and y must be 0 or more, width and height 1 or more (or all four 0)")
     return InspectorParameters(**fields)  # type: ignore[arg-type]
 
 

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Sequence
 
 from hetnet_ros.errors import InputError
@@ -44,7 +45,7 @@ def prepare_environment() -> None:
     os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
     profile = config_path("fastdds_shm.xml")
     given = any(os.environ.get(f"{prefix}_DEFAULT_PROFILES_FILE") for prefix in ("FASTDDS", "FASTRTPS"))
-    if profile.is_file() and not given:
+    if not given:
         older = os.environ.get("ROS_DISTRO") in _OLDER_DISTRIBUTIONS
         os.environ[f"{'FASTRTPS' if older else 'FASTDDS'}_DEFAULT_PROFILES_FILE"] = str(profile)
 
@@ -60,7 +61,7 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *
     """
     arguments = [sys.argv[0] or "hetnet", *(sys.argv[1:] if args is None else args)]
     interrupt = _Interrupt()
-    previous_handler = signal.signal(signal.SIGINT, interrupt.handle)
+    signal.signal(signal.SIGINT, interrupt.handle)
     try:
         _initialise(arguments)
         interrupt.left_to_rclpy = True
@@ -69,14 +70,14 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *
     except KeyboardInterrupt:
         return EXIT_DONE
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{Path(arguments[0]).name}: error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except Exception:  # the process ends here, so this is where a defect shows its traceback
         traceback.print_exc()
         return EXIT_FAULT
     finally:
         _shut_down()
-        signal.signal(signal.SIGINT, previous_handler)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process is ending; a launch system often sends a second one
 
 
 class _Interrupt:

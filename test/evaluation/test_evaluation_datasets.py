@@ -27,7 +27,14 @@ def category(tmp_path):
 
 def test_images_are_listed_good_first_in_natural_order_with_their_masks(category):
     dataset = open_dataset(category)
-    assert [image.name for image in dataset.images] == ["good/1", "good/2", "good/10", "dent/1", "scratch/1", "scratch/2"]
+    assert [image.name for image in dataset.images] == [
+        "good/1",
+        "good/2",
+        "good/10",
+        "dent/1",
+        "scratch/1",
+        "scratch/2",
+    ]
     assert [image.is_defective for image in dataset.images] == [False, False, False, True, True, True]
     assert [image.mask_path.name for image in dataset.images[3:]] == ["1_mask.png", "1_mask.png", "2_mask.png"]
     assert all(image.mask_path is None for image in dataset.images[:3])

@@ -77,8 +77,11 @@ def test_json_holds_every_figure_and_reads_back(evaluation, tmp_path):
     result, _, _ = evaluation
     write_json(tmp_path / "out.json", result)
     document = json.loads((tmp_path / "out.json").read_text())
-    for key, metric in (("image_auroc", result.total.image_auroc), ("pixel_auroc", result.total.pixel_auroc),
-                        ("aupro", result.total.aupro)):  # fmt: skip
+    for key, metric in (
+        ("image_auroc", result.total.image_auroc),
+        ("pixel_auroc", result.total.pixel_auroc),
+        ("aupro", result.total.aupro),
+    ):
         assert document[key] == metric.value and 0 <= document[key] <= 1
         assert set(document["types"]) == {"cross"} and 0 <= document["types"]["cross"][key] <= 1
     counts = document["counts"]

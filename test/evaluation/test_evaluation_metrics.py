@@ -19,9 +19,7 @@ def reference_aupro(maps, masks, limit: float = 0.3) -> float:
     thresholds = np.unique(np.concatenate([values.ravel() for values in maps]))[::-1]
     normal = np.concatenate([values[~mask] for values, mask in zip(maps, masks)])
     regions = [
-        values[labels == number]
-        for values, (labels, count) in zip(maps, labelled)
-        for number in range(1, count + 1)
+        values[labels == number] for values, (labels, count) in zip(maps, labelled) for number in range(1, count + 1)
     ]
     rate = np.array([0.0] + [np.mean(normal >= threshold) for threshold in thresholds])
     overlap = np.array([0.0] + [np.mean([np.mean(region >= t) for region in regions]) for t in thresholds])
@@ -176,9 +174,13 @@ def test_image_auroc_by_hand():
 
 @pytest.mark.parametrize(
     ("scores", "defective", "reason"),
-    [([0.1, 0.2], [True, True], "no good image"), ([0.1], [False], "no defective image"), ([], [], "no defective image"),
-     ([math.nan, 0.2], [True, False], "no finite score")],
-)  # fmt: skip
+    [
+        ([0.1, 0.2], [True, True], "no good image"),
+        ([0.1], [False], "no defective image"),
+        ([], [], "no defective image"),
+        ([math.nan, 0.2], [True, False], "no finite score"),
+    ],
+)
 def test_image_auroc_without_both_kinds_is_undefined_and_says_why(scores, defective, reason):
     metric = image_auroc(scores, defective)
     assert math.isnan(metric.value) and reason in metric.reason

@@ -14,10 +14,18 @@ CALIBRATION = Calibration(good_scores=(0.1, 0.2), score_accept=0.4, score_reject
 
 def inspection(raw, size, roi=None) -> Inspection:
     return Inspection(
-        verdict=Verdict.REJECT, reason="anomaly", detail="", score=0.7, raw_score=1.0, p_value=0.01,
-        thresholds=CALIBRATION.thresholds, source_size=size, roi=roi or Box(0, 0, size[1], size[0]), model_id="0" * 16,
+        verdict=Verdict.REJECT,
+        reason="anomaly",
+        detail="",
+        score=0.7,
+        raw_score=1.0,
+        p_value=0.01,
+        thresholds=CALIBRATION.thresholds,
+        source_size=size,
+        roi=roi or Box(0, 0, size[1], size[0]),
+        model_id="0" * 16,
         anomaly_map=raw,
-    )  # fmt: skip
+    )
 
 
 def test_a_map_of_the_source_size_is_returned_as_it_is():

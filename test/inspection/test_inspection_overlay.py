@@ -23,10 +23,19 @@ def inspection(rgb, verdict, defect: bool = True, roi=None, raw=True) -> Inspect
     if defect:
         values[30:40, 20:36] = 2.0
     return Inspection(
-        verdict=verdict, reason="" if verdict is Verdict.PASS else "anomaly", detail="", score=0.7, raw_score=1.0,
-        p_value=0.01, thresholds=CALIBRATION.thresholds, source_size=rgb.shape[:2], roi=box, model_id="0" * 16,
-        defects=find_defects(values, CALIBRATION, box), anomaly_map=values if raw else None,
-    )  # fmt: skip
+        verdict=verdict,
+        reason="" if verdict is Verdict.PASS else "anomaly",
+        detail="",
+        score=0.7,
+        raw_score=1.0,
+        p_value=0.01,
+        thresholds=CALIBRATION.thresholds,
+        source_size=rgb.shape[:2],
+        roi=box,
+        model_id="0" * 16,
+        defects=find_defects(values, CALIBRATION, box),
+        anomaly_map=values if raw else None,
+    )
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))

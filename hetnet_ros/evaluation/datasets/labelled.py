@@ -15,7 +15,7 @@ GOOD = "good"
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """A test image.  ``defect_type`` is :data:`GOOD` or the defect's name; ``mask_path`` is None where no mask exists."""
+    """A test image.  ``defect_type`` is :data:`GOOD` or the defect's name; ``mask_path`` None where none exists."""
 
     path: Path
     defect_type: str

@@ -1,0 +1,135 @@
+"""The front door: every mistake is one line and exit code 2, and nothing heavy is loaded before it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import types
+
+import pytest
+
+from hetnet_ros import __version__
+from hetnet_ros.cli.main import COMMANDS, command_parser, main
+from hetnet_ros.errors import InputError
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Registers a command ``probe`` that runs the function it is given."""
+
+    def register(run):
+        module = types.ModuleType("hetnet_ros.cli.probe_command")
+        module.SUMMARY = "probe"
+        module.add_arguments = lambda parser: parser.add_argument("--level", type=int)
+        module.run = run
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setitem(COMMANDS, "probe", module.SUMMARY)
+
+    return register
+
+
+def one_error_line(capsys) -> str:
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("hetnet: error: ") and err.count("\n") == 1
+    return err
+
+
+def test_help_lists_every_command_with_its_summary(capsys):
+    for argv in ([], ["--help"], ["-h"]):
+        assert main(argv) == 0
+        out = capsys.readouterr().out
+        assert all(name in out and summary in out for name, summary in COMMANDS.items())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_what_the_list_says(name, capsys):
+    assert command_parser(name).description == COMMANDS[name]
+    assert main([name, "--help"]) == 0
+    assert f"usage: hetnet {name}" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"hetnet {__version__}\n"
+
+
+def test_a_mistyped_command_gets_a_suggestion(capsys):
+    assert main(["evalute"]) == 2
+    assert "there is no command 'evalute'; did you mean 'evaluate'?" in one_error_line(capsys)
+    assert main(["xyzzy"]) == 2
+    assert "the commands are train, evaluate" in one_error_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["evaluate"], "required: MODEL, DATA; see 'hetnet evaluate --help'"),
+        (["evaluate", "m", "d", "--reprot", "x"], "unrecognized arguments: --reprot x"),
+        (["evaluate", "m", "d", "--rep", "x"], "unrecognized arguments: --rep x"),  # no abbreviations: they break later
+        (["predict", "m", "i.png"], "required: -o/--output"),
+        (["--verbose"], "unrecognized arguments: --verbose; see 'hetnet --help'"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(capsys, argv, message):
+    assert main(argv) == 2
+    assert message in one_error_line(capsys)
+
+
+def test_an_input_error_is_one_line_even_if_its_text_has_several(command, capsys):
+    def run(args):
+        raise InputError("part.png is bad\n  on two lines")
+
+    command(run)
+    assert main(["probe"]) == 2
+    assert one_error_line(capsys) == "hetnet: error: part.png is bad on two lines\n"
+
+
+def test_the_commands_exit_code_and_arguments_are_passed_through(command):
+    command(lambda args: args.level)
+    assert main(["probe", "--level", "0"]) == 0
+    assert main(["probe", "--level", "3"]) == 3
+
+
+def test_an_interrupt_is_one_line_and_exit_code_130(command, capsys):
+    def run(args):
+        raise KeyboardInterrupt
+
+    command(run)
+    assert main(["probe"]) == 130
+    assert capsys.readouterr().err == "hetnet: interrupted\n"
+
+
+def test_our_own_defects_keep_their_traceback(command):
+    def run(args):
+        raise ZeroDivisionError("ours")
+
+    command(run)
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        main(["probe"])
+
+
+def test_help_and_wrong_flags_load_neither_torch_nor_ros_nor_opencv():
+    code = (
+        "import sys; from hetnet_ros.cli.main import main; main(['--help']); main(['evaluate', '--bogus']);"
+        "print([m for m in ('torch', 'rclpy', 'cv2', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_reader_that_goes_away_causes_no_traceback():
+    code = (
+        "import sys, types; import hetnet_ros.cli.main as m\n"
+        "def run(args):\n"
+        "    for _ in range(100000): print('x' * 100)\n"
+        "    return 0\n"
+        "probe = types.SimpleNamespace(SUMMARY='', add_arguments=lambda p: None, run=run)\n"
+        "sys.modules['hetnet_ros.cli.probe_command'] = probe; m.COMMANDS['probe'] = ''\n"
+        "sys.exit(m.main(['probe']))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 141

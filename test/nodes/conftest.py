@@ -1,0 +1,84 @@
+"""Fixtures of the node's tests: ROS in this process, inspectors on real DDS, and a model taught in seconds."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import Any, Callable, Iterator
+
+import pytest
+
+try:
+    import rclpy
+
+    import hetnet_ros.msg  # noqa: F401 - generated; absent in a source tree that was not built
+except ImportError:
+    collect_ignore_glob = ["test_nodes_ros_*.py", "test_nodes_virtual_camera.py"]
+
+
+@pytest.fixture(scope="session")
+def executor() -> Iterator[Any]:
+    """ROS in this process, with one executor that spins in a thread."""
+    from rclpy.executors import MultiThreadedExecutor
+
+    rclpy.init()
+    spinning = MultiThreadedExecutor(num_threads=8)
+    thread = threading.Thread(target=spinning.spin, daemon=True)
+    thread.start()
+    yield spinning
+    spinning.shutdown(timeout_sec=2)
+    rclpy.try_shutdown()  # destroys the nodes
+    thread.join(5)
+
+
+class Inspectors:
+    """Starts inspectors, each in a namespace of its own, and lets them rest when their test is over."""
+
+    _numbers = itertools.count()
+
+    def __init__(self, executor: Any) -> None:
+        self._executor = executor
+        self._nodes: list[Any] = []
+
+    def start(self, **parameters: Any) -> Any:
+        """A new inspector and its client, a ``Cell``; ``__`` in a parameter's name stands for a dot."""
+        from inspection_cell import Cell
+        from rclpy.node import Node
+        from rclpy.parameter import Parameter
+
+        from hetnet_ros.nodes.inspector import Inspector
+
+        namespace = f"/test_{next(self._numbers)}"
+        values = {"diagnostics_period": 0.1, "max_age": 30.0, **parameters}  # on a busy machine 2 s may pass
+        overrides = [Parameter(name.replace("__", "."), value=value) for name, value in values.items()]
+        nodes = Inspector(namespace=namespace, parameter_overrides=overrides), Node("cell", namespace=namespace)
+        for node in nodes:
+            self._nodes.append(node)
+            self._executor.add_node(node)
+        return Cell(nodes[1], namespace, nodes[0])
+
+    def rest(self) -> None:
+        """Take the nodes out of the executor.  They are destroyed with ROS itself: doing it beside running callbacks is
+        what crashes older distributions."""
+        for node in self._nodes:
+            for timer in node.timers:
+                timer.cancel()
+            self._executor.remove_node(node)
+
+
+@pytest.fixture
+def start_inspector(executor: Any) -> Iterator[Callable[..., Any]]:
+    """``start_inspector(model="...", autostart=True) -> Cell`` starts an inspector for the length of a test."""
+    inspectors = Inspectors(executor)
+    yield inspectors.start
+    inspectors.rest()
+
+
+@pytest.fixture(scope="module")
+def cell(executor: Any, tiny_model: Any) -> Iterator[Any]:
+    """One active inspector with the tiny model, shared by the tests of a module; each leaves it active and enabled."""
+    inspectors = Inspectors(executor)
+    made = inspectors.start(model=str(tiny_model), device="cpu")
+    assert made.transition("configure") and made.transition("activate")
+    yield made
+    inspectors.rest()

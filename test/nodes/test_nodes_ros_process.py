@@ -1,0 +1,109 @@
+"""Node processes as a launch system or a person starts them: how they end, and how wrong arguments are answered."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inspection_cell import Cell, wait_for
+from rclpy.node import Node
+
+from hetnet_ros.msg import Inspection
+
+
+def start(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-m", "hetnet_ros.cli.main", "run", "inspector", *arguments],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
+
+
+def test_working_nodes_end_on_a_signal(executor: Any, tiny_model: Path) -> None:
+    client = Node("cell")
+    executor.add_node(client)
+    cells = {number: Cell(client, f"/{number.name.lower()}") for number in (signal.SIGINT, signal.SIGTERM)}
+    processes = {number: start("--ros-args", "-r", f"__ns:={cell.namespace}", "-p", f"model:={tiny_model}",
+                               "-p", "device:=cpu", "-p", "autostart:=true") for number, cell in cells.items()}
+    try:
+        for number, cell in cells.items():
+            wait_until_subscribed(cell, processes[number])
+            assert cell.inspect().verdict == Inspection.PASS
+        for number, process in processes.items():
+            process.send_signal(number)
+        errors = {number: process.communicate(timeout=20)[1] for number, process in processes.items()}
+    finally:
+        for process in processes.values():
+            process.kill()
+        executor.remove_node(client)
+    for number, process in processes.items():
+        assert process.returncode == 0, errors[number]
+        assert "Traceback" not in errors[number]
+
+
+def wait_until_subscribed(cell: Cell, process: subprocess.Popen) -> None:
+    def ready() -> int:
+        assert process.poll() is None, process.stderr.read()
+        return cell.image_publisher().get_subscription_count()
+
+    wait_for(ready, "the node process", timeout=60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_node_that_is_still_loading_ends_on_a_signal(tiny_model: Path, number: signal.Signals) -> None:
+    process = start("--ros-args", "-p", f"model:={tiny_model}", "-p", "autostart:=true", "-r", "__ns:=/loading")
+    try:
+        # Loading imports torch, whose library then shows among the files the process has mapped.
+        maps = Path(f"/proc/{process.pid}/maps")
+        wait_for(lambda: "libtorch" in maps.read_text(), "the import of torch", timeout=60)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--ros-args", "-p", "device:=tpu"), "auto, cuda, cpu"),
+        (("--ros-args", "-p", "max_age:=-1.0"), "max_age"),
+        (("--ros-args", "-p", "max_age:=word"), "max_age"),
+        (("--ros-args", "-p", "nonsense"), "nonsense"),
+        (("--nonsense",), "--nonsense"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_code_2(arguments: tuple[str, ...], words: str) -> None:
+    process = start(*arguments)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2, errors
+    lines = [line for line in errors.splitlines() if "error: " in line]
+    assert len(lines) == 1 and words in lines[0], errors
+    assert "Traceback" not in errors
+
+
+def test_a_misspelt_parameter_is_pointed_out() -> None:
+    process = start("--ros-args", "-p", "modle:=x", "-r", "__ns:=/misspelt")
+    try:
+        line = ""
+        deadline = time.monotonic() + 60
+        while "modle" not in line and time.monotonic() < deadline:
+            line = process.stderr.readline()
+        assert "did you mean model?" in line
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def test_run_lists_the_nodes() -> None:
+    answer = subprocess.run([sys.executable, "-m", "hetnet_ros.cli.main", "run", "--help"], capture_output=True, text=True,
+                            timeout=60, check=False)
+    assert answer.returncode == 0
+    assert "inspector" in answer.stdout and "virtual_camera" in answer.stdout
+    answer = subprocess.run([sys.executable, "-m", "hetnet_ros.cli.main", "run", "inspektor"], capture_output=True, text=True,
+                            timeout=60, check=False)
+    assert answer.returncode == 2 and "inspector" in answer.stderr and "Traceback" not in answer.stderr
