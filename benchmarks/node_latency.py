@@ -80,19 +80,20 @@ def measure(load: Load, inspector: subprocess.Popen, arguments: argparse.Namespa
     node = Node("listener", namespace=NAMESPACE)
     latencies: list[float] = []
     inference: list[float] = []
+    refused: list[str] = []
 
     def note(message: Inspection) -> None:
         now = node.get_clock().now().nanoseconds
         latencies.append((now - message.header.stamp.sec * 1e9 - message.header.stamp.nanosec) / 1e6)
         inference.append(message.timings.preprocess + message.timings.inference + message.timings.postprocess)
         if not np.isfinite(message.score):
-            raise SystemExit(f"the inspector gave no score: {message.reason}: {message.detail}")
+            refused.append(f"{message.reason}: {message.detail}")
 
     node.create_subscription(Inspection, "inspector/inspection", note, 50)
     client = node.create_client(SetBool, "inspector/enable")
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    spinner = threading.Thread(target=executor.spin, daemon=True)
+    spinner = threading.Thread(target=executor.spin)
     spinner.start()
     camera = start("camera", [sys.executable, str(Path(__file__).resolve()), "--publish", str(load.rate), "--width",
                               str(arguments.width), "--height", str(arguments.height)])
@@ -109,6 +110,8 @@ def measure(load: Load, inspector: subprocess.Popen, arguments: argparse.Namespa
         latencies.clear()
         inference.clear()
         enable = _time_calls(client, SetBool.Request(data=True), load) if load.call_enable else time.sleep(load.seconds)
+        if refused:
+            raise SystemExit(f"the inspector gave no score for {len(refused)} images: {refused[-1]}")
         result: dict[str, object] = {"offered_hz": load.rate, "verdicts_hz": round(len(latencies) / load.seconds, 2),
                                      "latency_ms": summary(latencies), "inspection_ms": summary(inference)}
         if enable:
@@ -116,8 +119,9 @@ def measure(load: Load, inspector: subprocess.Popen, arguments: argparse.Namespa
         return result
     finally:
         stop(camera)
-        rclpy.try_shutdown()
+        executor.shutdown()
         spinner.join(5)
+        rclpy.try_shutdown()
 
 
 def _time_calls(client: object, request: object, load: Load) -> list[float]:

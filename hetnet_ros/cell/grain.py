@@ -24,7 +24,7 @@ _PROFILE = 1 << 14
 
 @dataclass(frozen=True)
 class CastGrain:
-    """Slopes (dimensionless), tone (relative, mean 0) and slow blotches (mean 0, deviation 1), float32 (ROWS, COLUMNS)."""
+    """Slopes (dimensionless), tone (relative, mean 0) and slow blotches (mean 0, deviation 1), float32."""
 
     slope_x: np.ndarray
     slope_y: np.ndarray
@@ -66,12 +66,12 @@ def _sheet() -> CastGrain:
     return CastGrain(*(np.ascontiguousarray(a, np.float32) for a in (slope_x, -slope_y, tone, blotch)))
 
 
-def cast_grain(rng: np.random.Generator) -> CastGrain:
-    """One part's window of the sheet; views, not copies."""
+def cast_grain(rng: np.random.Generator, window: tuple[slice, slice]) -> CastGrain:
+    """One part's piece of the sheet, for a window of its texels; views, not copies."""
     sheet = _sheet()
     row, column = (int(v) for v in rng.integers(0, SPARE, 2))
-    window = np.s_[row:row + ROWS, column:column + COLUMNS]
-    return CastGrain(sheet.slope_x[window], sheet.slope_y[window], sheet.tone[window], sheet.blotch[window])
+    piece = np.s_[row:row + ROWS, column:column + COLUMNS]
+    return CastGrain(*(field[piece][window] for field in (sheet.slope_x, sheet.slope_y, sheet.tone, sheet.blotch)))
 
 
 def tool_marks(rng: np.random.Generator) -> ToolMarks:

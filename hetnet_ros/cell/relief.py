@@ -63,14 +63,15 @@ def sample(field: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray
     return cv2.remap(field, column, row, cv2.INTER_LINEAR, borderMode=_BORDER)
 
 
-def intersect(height: np.ndarray, camera: PinholeCamera, optical_from_face: Rigid) -> Hits:
-    """Trace every pixel's ray to the surface ``height`` (mm, float32 (ROWS, COLUMNS)).
+def intersect(height: np.ndarray, camera: PinholeCamera, optical_from_face: Rigid,
+              window: tuple[slice, slice] = np.s_[:, :]) -> Hits:
+    """Trace every pixel's ray to the surface ``height`` (mm, float32 (ROWS, COLUMNS)); ``window`` picks a part of the pixels.
 
     The camera must stand above the surface and look down on it.
     """
     face_from_optical = optical_from_face.inverse()
     eye, r = face_from_optical.translation, face_from_optical.rotation
-    ray_x, ray_y = camera.rays()
+    ray_x, ray_y = (field[window] for field in camera.rays())
     down = np.float32(r[2, 0]) * ray_x + np.float32(r[2, 1]) * ray_y + np.float32(r[2, 2])
     np.minimum(down, np.float32(-0.05), out=down)
     lean_x = (np.float32(r[0, 0]) * ray_x + np.float32(r[0, 1]) * ray_y + np.float32(r[0, 2])) / down

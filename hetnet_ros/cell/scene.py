@@ -14,6 +14,7 @@ from hetnet_ros.cell import lighting, relief, sensor
 from hetnet_ros.cell.camera import CameraPose, PartPose, PinholeCamera, Rigid
 from hetnet_ros.cell.conditions import Conditions
 from hetnet_ros.cell.defects import DefectSpec
+from hetnet_ros.cell.stamps import Stamp
 from hetnet_ros.cell.surface import Surface, build
 
 FULL_WIDTH = 480
@@ -98,16 +99,30 @@ def _mask(surface: Surface, hits: relief.Hits, camera: PinholeCamera, optical_fr
     if hits.footprint > 1.2:
         altered = cv2.GaussianBlur(altered, (0, 0), 0.29 * hits.footprint)
     share = relief.sample(altered, hits.column, hits.row)
-    if any(stamp.depth < -0.5 for stamp in surface.stamps):
-        before = relief.intersect(surface.sound_height, camera, optical_from_face)
-        share = np.maximum(share, relief.sample(altered, before.column, before.row))
+    for stamp in surface.stamps:
+        window = _around(stamp, camera, optical_from_face)
+        if stamp.depth < 0 and share[window].size:
+            before = relief.intersect(surface.sound_height, camera, optical_from_face, window)
+            np.maximum(share[window], relief.sample(altered, before.column, before.row), out=share[window])
     if binning > 1:
         share = cv2.resize(share, (width // binning, height // binning), interpolation=cv2.INTER_AREA)
     least = min(MASK_SHARE, max(float(share.max()), 0.01))
     return np.where(share >= np.float32(least), np.uint8(255), np.uint8(0))
 
 
-def _geometry(stamp, surface: Surface, camera: PinholeCamera, optical_from_face: Rigid) -> DefectGeometry:
+def _around(stamp: Stamp, camera: PinholeCamera, optical_from_face: Rigid) -> tuple[slice, slice]:
+    """The pixels that may see a defect."""
+    left, right, low, high = stamp.extent
+    corners = np.array([(x, y, stamp.centre[2] + z) for x in (left, right) for y in (low, high) for z in (-8.0, 8.0)])
+    u, v = camera.project(optical_from_face.apply(corners)).T
+    sides = []
+    for along, size in ((v, camera.height), (u, camera.width)):
+        first, last = np.clip([math.floor(along.min()) - 4, math.ceil(along.max()) + 5], 0, size)
+        sides.append(slice(int(first), int(last)))
+    return sides[0], sides[1]
+
+
+def _geometry(stamp: Stamp, surface: Surface, camera: PinholeCamera, optical_from_face: Rigid) -> DefectGeometry:
     position = optical_from_face.apply(np.array(stamp.centre))
     normal = optical_from_face.turn(np.array(stamp.normal))
     u, v = camera.project(position)[0]

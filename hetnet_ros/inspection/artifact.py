@@ -90,8 +90,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
             part = file.name
-        os.chmod(part, 0o644)
         save_file(tensors, part, metadata)
+        os.chmod(part, 0o644)  # temporary files are private; a node may run as another user
         os.replace(part, path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from None

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.image_files import MIN_SIDE_PX
 from hetnet_ros.inspection.result import Box
-
-MIN_SIDE = 16
 
 
 def checked_roi(rgb: np.ndarray, roi: Box | None) -> Box:
@@ -27,8 +26,8 @@ def checked_roi(rgb: np.ndarray, roi: Box | None) -> Box:
         raise InputError(f"image is {rgb.dtype} of shape {rgb.shape}: give uint8 RGB of shape (height, width, 3)")
     height, width = rgb.shape[:2]
     box = roi or Box(0, 0, width, height)
-    if box.width < MIN_SIDE or box.height < MIN_SIDE:
-        raise InputError(f"region to inspect is {box.width}x{box.height} px: at least {MIN_SIDE}x{MIN_SIDE} is needed")
+    if box.width < MIN_SIDE_PX or box.height < MIN_SIDE_PX:
+        raise InputError(f"region to inspect is {box.width}x{box.height} px: at least {MIN_SIDE_PX}x{MIN_SIDE_PX} is needed")
     if box.x < 0 or box.y < 0 or box.x + box.width > width or box.y + box.height > height:
         raise InputError(f"roi x={box.x} y={box.y} {box.width}x{box.height} leaves the {width}x{height} image: "
                          "set a region inside it")

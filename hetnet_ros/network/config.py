@@ -18,7 +18,9 @@ class TeacherConfig:
     """One frozen teacher: any timm model with ``forward_intermediates``.
 
     model: timm name;  indices: the three feature stages (CNN) or blocks (Transformer) in use, shallow to deep;
-    input_size: side of the square image it sees, px;  mean, std: its input normalisation over RGB in [0, 1].
+    input_size: side of the square image it sees, px;  mean, std: its input normalisation over RGB in [0, 1];
+    position_antialias: whether a Transformer's position embeddings are antialiased when they are resampled to that size,
+    as its authors did it (DINOv2 with registers: yes; DINOv2 without: no).
     """
 
     model: str
@@ -26,6 +28,7 @@ class TeacherConfig:
     input_size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    position_antialias: bool = True
 
 
 @dataclass(frozen=True)

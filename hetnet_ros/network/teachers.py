@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import timm
 import torch
+from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -39,8 +40,7 @@ class Teacher(nn.Module):
         model = timm.create_model(config.model, pretrained=False)
         if weights is not None:
             model.load_state_dict(weights.tensors, strict=True)
-        if hasattr(model, "set_input_size") and hasattr(model, "patch_embed"):
-            model.set_input_size(img_size=config.input_size)
+        _set_input_size(model, config)
         model.prune_intermediate_layers(list(config.indices), prune_norm=True, prune_head=True)
         self.model = model
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
@@ -61,6 +61,19 @@ class Teacher(nn.Module):
         return tuple(self.model.forward_intermediates(
             image, indices=list(self.config.indices), stop_early=True, output_fmt="NCHW", intermediates_only=True,
             **options))
+
+
+def _set_input_size(model: nn.Module, config: TeacherConfig) -> None:
+    """Give a Transformer its input size; its position embeddings are resampled the way they were trained."""
+    if not (hasattr(model, "set_input_size") and hasattr(model, "patch_embed")):
+        return
+    positions = getattr(model, "pos_embed", None)
+    model.set_input_size(img_size=config.input_size)
+    if positions is not None and not config.position_antialias:
+        prefix = 0 if getattr(model, "no_embed_class", False) else model.num_prefix_tokens
+        with torch.no_grad():
+            model.pos_embed.copy_(resample_abs_pos_embed(
+                positions, new_size=list(model.patch_embed.grid_size), num_prefix_tokens=prefix, antialias=False))
 
 
 class HeterogeneousTeachers(nn.Module):

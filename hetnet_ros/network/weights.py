@@ -125,6 +125,7 @@ def _keep(cached: Path, weights: TeacherWeights) -> TeacherWeights:
         with tempfile.NamedTemporaryFile(dir=cached.parent, suffix=".part", delete=False) as part:
             pass
         save_file({k: v.contiguous() for k, v in weights.tensors.items()}, part.name)
+        os.chmod(part.name, 0o644)
         os.replace(part.name, cached)
     except OSError:
         pass

@@ -24,7 +24,7 @@ from sensor_msgs.msg import Image
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.result import Box
 from hetnet_ros.msg import Inspection
-from hetnet_ros.nodes.image_conversion import to_rgb
+from hetnet_ros.nodes.image_conversion import image_to_rgb
 
 _CONFIGURE_SECONDS = 120.0
 _SERVICE_SECONDS = 60.0
@@ -116,7 +116,7 @@ class PartShow:
         return ShownPart(
             index, truth.part_id, "good" if truth.verdict == Inspection.PASS else truth.reason, box, verdict.verdict, verdict.reason,
             verdict.detail, verdict.score, verdict.p_value, (arrived - (stamp[0] + stamp[1] * 1e-9)) * 1e3,
-            to_rgb(self._overlays.get(stamp, self._pictures[stamp])))
+            image_to_rgb(self._overlays.get(stamp, self._pictures[stamp])).copy())
 
     # ---- ROS ----------------------------------------------------------------------------------------------------------
 

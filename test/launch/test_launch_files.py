@@ -79,7 +79,7 @@ import sys
 from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-service = LaunchService(argv=sys.argv[2:])
+service = LaunchService(argv=sys.argv[2:], noninteractive=True)  # so it hands signals on to its processes
 source = PythonLaunchDescriptionSource(sys.argv[1])
 given = [tuple(word.split(":=", 1)) for word in sys.argv[2:]]
 service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source, launch_arguments=given)]))

@@ -134,3 +134,19 @@ def test_config_survives_json_and_refuses_unknown_missing_and_mistyped_keys():
         from_mapping(NetworkConfig, {"transformer": values["transformer"]}, "network")
     with pytest.raises(InputError, match="network.embedding is 'wide': expected int"):
         from_mapping(NetworkConfig, {**values, "embedding": "wide"}, "network")
+
+
+def test_position_embeddings_are_resampled_as_asked():
+    from timm.layers import resample_abs_pos_embed
+    kept = []
+    for antialias in (True, False):
+        torch.manual_seed(4)
+        teacher = HetNet(dataclasses.replace(CONFIG, transformer=dataclasses.replace(VIT, position_antialias=antialias)))
+        kept.append(teacher.teachers.transformer.model.pos_embed)
+    torch.manual_seed(4)
+    import timm
+    timm.create_model("tf_efficientnet_lite0")
+    whole = timm.create_model("vit_tiny_patch16_224").pos_embed
+    expected = resample_abs_pos_embed(whole, [4, 4], num_prefix_tokens=1, antialias=False)
+    torch.testing.assert_close(kept[1], expected)
+    assert not torch.allclose(kept[0], kept[1])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 import numpy as np
 import pytest
@@ -151,6 +153,37 @@ class Cell:
             return None
 
         return wait_for(look, what)
+
+
+def network_of(cell: Cell) -> Any:
+    """The network of an inspector in this process, a torch module."""
+    return cell.inspector._pipeline.model.inspector._backend.network
+
+
+def break_network(cell: Cell, text: str) -> Any:
+    """Make the real network raise, as a failing device does; the handle's ``remove()`` mends it."""
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError(text)
+
+    return network_of(cell).register_forward_pre_hook(fail)
+
+
+@contextlib.contextmanager
+def slow_network(cell: Cell) -> Iterator[threading.Event]:
+    """Make the real network take as long as the block lasts; yields the event that an inference has begun."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(*_: Any) -> None:
+        begun.set()
+        go_on.wait(TIMEOUT)
+
+    handle = network_of(cell).register_forward_pre_hook(hold)
+    try:
+        yield begun
+    finally:
+        handle.remove()
+        go_on.set()
 
 
 def values(status: Any) -> dict[str, str]:

@@ -8,27 +8,13 @@ from typing import Any, Callable
 
 import pytest
 import torch
-from inspection_cell import Cell, values, wait_for
+from inspection_cell import Cell, break_network, network_of, values, wait_for
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 
 from hetnet_ros.msg import Inspection
 
 Start = Callable[..., Cell]
-
-
-def network_of(cell: Cell) -> torch.nn.Module:
-    """The network of the running inspector."""
-    return cell.inspector._pipeline.model.inspector._backend.network
-
-
-def break_network(cell: Cell, text: str) -> torch.utils.hooks.RemovableHandle:
-    """Make the real network raise, as a failing device does."""
-
-    def fail(*_: Any) -> None:
-        raise RuntimeError(text)
-
-    return network_of(cell).register_forward_pre_hook(fail)
 
 
 def test_a_failing_network_gives_uncertain_and_an_error(cell: Cell) -> None:

@@ -1,0 +1,99 @@
+"""The demonstration's model: taught from pictures of good virtual parts, and kept for the next time."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hetnet_ros.errors import InputError
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the model is taught.
+
+    face, illuminations, jitter, distance_mm, width, height: how the parts are shown, as the virtual camera's parameters of
+    these names.  images: number of pictures of good parts.  preset, steps, seed: as in ``hetnet train``.
+    """
+
+    face: str
+    illuminations: tuple[str, ...]
+    jitter: float
+    distance_mm: float
+    width: int
+    height: int
+    images: int
+    preset: str
+    steps: int
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Short name of everything that the model depends on: this lesson, the preset's text and the cell's own code."""
+        import hetnet_ros.cell
+        from hetnet_ros.resources import config_path
+
+        digest = hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode())
+        preset = Path(self.preset) if self.preset.endswith((".yaml", ".yml")) else config_path(f"presets/{self.preset}.yaml")
+        digest.update(preset.read_bytes() if preset.is_file() else b"")
+        for source in sorted(Path(hetnet_ros.cell.__file__).parent.glob("*.py")):
+            digest.update(source.read_bytes())
+        return digest.hexdigest()[:10]
+
+
+def taught_model(lesson: Lesson, folder: Path, fresh: bool, say) -> Path:
+    """The model of this lesson in ``folder``: the one that is there, else a new one.  ``say`` prints a line."""
+    from hetnet_ros.inspection.artifact import load_artifact
+    from hetnet_ros.learning.checkpoint import checkpoint_path
+    from hetnet_ros.learning.preset import load_preset
+    from hetnet_ros.learning.teach import teach
+
+    model = folder / f"{lesson.face}_{lesson.key}.safetensors"
+    if model.exists() and not fresh:
+        try:
+            load_artifact(model)
+            say(f"Reusing {model}, taught from the same parts and settings (--fresh teaches again).")
+            return model
+        except InputError as error:
+            say(f"Teaching again, because the kept model cannot be used: {error}")
+    images = folder / "good_images"
+    say(f"Teaching face '{lesson.face}' from {lesson.images} pictures of good parts, {lesson.steps} steps.")
+    for _ in _bar(_write(lesson, images), lesson.images):
+        pass
+    preset = load_preset(lesson.preset)
+    preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=lesson.steps))
+    report = teach(images, model, preset, seed=lesson.seed, part_name=f"virtual_{lesson.face}",
+                   resume=checkpoint_path(model).exists() and not fresh)
+    say(f"Taught in {report.seconds:.0f} s: model {report.model_id}, kept in {model}.")
+    return model
+
+
+def _write(lesson: Lesson, folder: Path) -> Iterator[Path]:
+    import cv2
+
+    from hetnet_ros.cell.camera import CameraPose, PinholeCamera
+    from hetnet_ros.cell.parts import draw_part, draw_shot, photograph
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.png"):
+        old.unlink()
+    camera, viewpoint = PinholeCamera.of_size(lesson.width, lesson.height), CameraPose(distance_mm=lesson.distance_mm)
+    for index in range(lesson.images):
+        # Another seed than the parts that will be inspected: those are never taught.
+        part = draw_part(lesson.face, lesson.seed + 1_000_003, index, 0.0, jitter=lesson.jitter)
+        light = lesson.illuminations[index % len(lesson.illuminations)]
+        picture = photograph(part, draw_shot(part, 0, light, lesson.jitter, viewpoint), camera)
+        path = folder / f"{lesson.face}_{light}_{lesson.width}_{index:04d}.png"
+        if not cv2.imwrite(str(path), picture.rgb[..., ::-1]):
+            raise InputError(f"cannot write {path}: check the folder's permissions and free space")
+        yield path
+
+
+def _bar(items, total: int):
+    from tqdm import tqdm
+
+    return tqdm(items, total=total, desc="photographing good parts", unit="part", disable=None)
