@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Latency of the inspector node: from an image's stamp to its verdict, and of ``~/enable`` under full image load.
 
-Three real processes on this machine talk over DDS: a camera that publishes 640x480 rgb8 images, the inspector, and this one,
-which listens and calls.  Latency is the time from the stamp, taken just before publishing, to the arrival of the Inspection with
-that stamp, so it contains both transports and the wait for the inference before.  Run it on an otherwise idle machine:
+Three real processes on this machine talk over DDS: a camera that publishes 640x480 rgb8 images, the inspector, and this
+one, which listens and calls.  Latency is the time from the stamp, taken just before publishing, to the arrival of the
+Inspection with that stamp, so it contains both transports and the wait for the inference before.  Run it on an
+otherwise idle machine:
 
     python benchmarks/node_latency.py [--model MODEL.safetensors] [--json FILE]
 """
@@ -49,18 +50,42 @@ def main() -> int:
         return publish_images(arguments.publish, arguments.width, arguments.height)
     with tempfile.TemporaryDirectory() as folder:
         model = arguments.model or teach_quickly(Path(folder), arguments.preset)
-        loads = (Load("single_images", 2.0, arguments.seconds, call_enable=False),
-                 Load("full_load", 30.0, arguments.seconds, call_enable=True))
-        inspector = start("inspector", [sys.executable, "-m", "hetnet_ros.cli.main", "run", "inspector", "--ros-args",
-                                        "-r", f"__ns:={NAMESPACE}", "-p", f"model:={model}", "-p",
-                                        f"device:={arguments.device}", "-p", "autostart:=true", "-p",
-                                        f"threads:={arguments.threads}"])
+        loads = (
+            Load("single_images", 2.0, arguments.seconds, call_enable=False),
+            Load("full_load", 30.0, arguments.seconds, call_enable=True),
+        )
+        inspector = start(
+            "inspector",
+            [
+                sys.executable,
+                "-m",
+                "hetnet_ros.cli.main",
+                "run",
+                "inspector",
+                "--ros-args",
+                "-r",
+                f"__ns:={NAMESPACE}",
+                "-p",
+                f"model:={model}",
+                "-p",
+                f"device:={arguments.device}",
+                "-p",
+                "autostart:=true",
+                "-p",
+                f"threads:={arguments.threads}",
+            ],
+        )
         try:
             results = {load.name: measure(load, inspector, arguments) for load in loads}
         finally:
             stop(inspector)
-    report = {"machine": machine(), "image": [arguments.width, arguments.height], "model": str(arguments.model or "quick"),
-              "preset": arguments.preset, **results}
+    report = {
+        "machine": machine(),
+        "image": [arguments.width, arguments.height],
+        "model": str(arguments.model or "quick"),
+        "preset": arguments.preset,
+        **results,
+    }
     print_report(report)
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n")
@@ -95,8 +120,19 @@ def measure(load: Load, inspector: subprocess.Popen, arguments: argparse.Namespa
     executor.add_node(node)
     spinner = threading.Thread(target=executor.spin)
     spinner.start()
-    camera = start("camera", [sys.executable, str(Path(__file__).resolve()), "--publish", str(load.rate), "--width",
-                              str(arguments.width), "--height", str(arguments.height)])
+    camera = start(
+        "camera",
+        [
+            sys.executable,
+            str(Path(__file__).resolve()),
+            "--publish",
+            str(load.rate),
+            "--width",
+            str(arguments.width),
+            "--height",
+            str(arguments.height),
+        ],
+    )
     try:
         deadline = time.monotonic() + START_SECONDS
         while len(latencies) < 3 or not client.service_is_ready():
@@ -112,8 +148,12 @@ def measure(load: Load, inspector: subprocess.Popen, arguments: argparse.Namespa
         enable = _time_calls(client, SetBool.Request(data=True), load) if load.call_enable else time.sleep(load.seconds)
         if refused:
             raise SystemExit(f"the inspector gave no score for {len(refused)} images: {refused[-1]}")
-        result: dict[str, object] = {"offered_hz": load.rate, "verdicts_hz": round(len(latencies) / load.seconds, 2),
-                                     "latency_ms": summary(latencies), "inspection_ms": summary(inference)}
+        result: dict[str, object] = {
+            "offered_hz": load.rate,
+            "verdicts_hz": round(len(latencies) / load.seconds, 2),
+            "latency_ms": summary(latencies),
+            "inspection_ms": summary(inference),
+        }
         if enable:
             result["enable_ms"] = summary(enable)
         return result
@@ -220,27 +260,47 @@ def summary(values: list[float]) -> dict[str, float]:
     """Median, 95th percentile and largest of the values, and how many there are."""
     if not values:
         raise SystemExit("nothing was measured; let it run longer with --seconds")
-    return {"p50": round(float(np.percentile(values, 50)), 1), "p95": round(float(np.percentile(values, 95)), 1),
-            "max": round(float(max(values)), 1), "n": len(values)}
+    return {
+        "p50": round(float(np.percentile(values, 50)), 1),
+        "p95": round(float(np.percentile(values, 95)), 1),
+        "max": round(float(max(values)), 1),
+        "n": len(values),
+    }
 
 
 def machine() -> dict[str, object]:
     """What the figures were measured on."""
     import torch
 
-    names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-             if line.startswith("model name")] if Path("/proc/cpuinfo").exists() else []
-    return {"cpu": names[0] if names else platform.processor(), "cores": len(os.sched_getaffinity(0)),
-            "load_average": round(os.getloadavg()[0], 1), "python": platform.python_version(), "torch": torch.__version__}
+    names = (
+        [
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        if Path("/proc/cpuinfo").exists()
+        else []
+    )
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_average": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
 
 
 def print_report(report: dict) -> None:
     described = report["machine"]
-    print(f"\n{described['cpu']}, {described['cores']} cores, load {described['load_average']}, torch {described['torch']}, "
-          f"preset {report['preset']}, images {report['image'][0]}x{report['image'][1]}")
+    print(
+        f"\n{described['cpu']}, {described['cores']} cores, load {described['load_average']}, "
+        f"torch {described['torch']}, preset {report['preset']}, images {report['image'][0]}x{report['image'][1]}"
+    )
     print(f"{'':34}{'median':>9}{'p95':>9}{'max':>9}{'n':>7}")
-    rows = [(f"image to verdict, {load['offered_hz']:g} images/s", load["latency_ms"]) for load in
-            (report["single_images"], report["full_load"])]
+    rows = [
+        (f"image to verdict, {load['offered_hz']:g} images/s", load["latency_ms"])
+        for load in (report["single_images"], report["full_load"])
+    ]
     rows.append(("  of it inspection, full load", report["full_load"]["inspection_ms"]))
     rows.append(("~/enable under full load", report["full_load"]["enable_ms"]))
     for name, row in rows:
@@ -250,11 +310,17 @@ def print_report(report: dict) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=lambda text: Path(text).resolve(), help="model to run (default: one taught in seconds)")
+    parser.add_argument(
+        "--model",
+        type=lambda text: Path(text).resolve(),
+        help="model to run (default: one taught in seconds)",
+    )
     parser.add_argument("--preset", default="edge", help="preset of the model taught here (default: edge)")
     parser.add_argument("--device", default="cpu", choices=("auto", "cuda", "cpu"), help="default: cpu")
     parser.add_argument("--threads", type=int, default=0, help="the node's parameter threads (default: 0)")
-    parser.add_argument("--seconds", type=float, default=20.0, help="length of each of the two measurements (default: 20)")
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, help="length of each of the two measurements (default: 20)"
+    )
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=480)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")

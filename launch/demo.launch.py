@@ -4,8 +4,8 @@
     hetnet train front_parts -o front.safetensors
     ros2 launch hetnet_ros demo.launch.py model:=front.safetensors face:=front
 
-The inspector is that of inspect.launch.py, so it is brought up, watched and ended as in a real cell; all other arguments of the
-camera are its parameters (``ros2 param set``).  ``--show-args`` lists the arguments of this file.
+The inspector is that of inspect.launch.py, so it is brought up, watched and ended as in a real cell; all other
+arguments of the camera are its parameters (``ros2 param set``).  ``--show-args`` lists the arguments of this file.
 """
 
 import os
@@ -35,7 +35,9 @@ CAMERA_PARAMETERS = {"face": str, "illumination": str, "rate_hz": float, "defect
 def generate_launch_description() -> LaunchDescription:
     """The arguments of ``ARGUMENTS``, then both nodes."""
     arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=description, **({"choices": choices} if choices else {}))
+        DeclareLaunchArgument(
+            name, default_value=default, description=description, **({"choices": choices} if choices else {})
+        )
         for name, (default, description, choices) in ARGUMENTS.items()
     ]
     return LaunchDescription([*arguments, OpaqueFunction(function=start)])
@@ -61,5 +63,6 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def end_launch(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Ends the launch with the camera; after Ctrl-C it is ending already, and a second time is an error of launch_ros."""
+    """Ends the launch with the camera; after Ctrl-C it is ending already, and a second time is an error of
+    launch_ros."""
     return [] if context.is_shutdown else [Shutdown(reason="the virtual camera has ended")]

@@ -22,7 +22,7 @@ def resolve(interpreter: str) -> tuple[str, dict[str, str]]:
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
         subprocess.run(
             [interpreter, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", report.name]
-            + ["pip", "-r", HERE / "requirements-ros.txt", "-r", HERE / "requirements-python.txt"],
+            + ["-r", HERE / "requirements-ros.txt", "-r", HERE / "requirements-python.txt"],
             check=True,
         )
         packages = [entry["metadata"] for entry in json.load(open(report.name))["install"]]

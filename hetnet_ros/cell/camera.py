@@ -1,8 +1,8 @@
 """A pinhole camera with plumb-bob distortion, and where it stands.
 
 Frames follow REP 103: the optical frame has x right, y down, z along the view.  The cell frame has its origin in the
-middle of the nominal face plane, x right, y up, z out of the metal.  Pixel centres have whole coordinates, (0, 0) being
-the centre of the top left pixel, as in ROS CameraInfo and OpenCV.
+middle of the nominal face plane, x right, y up, z out of the metal.  Pixel centres have whole coordinates, (0, 0)
+being the centre of the top left pixel, as in ROS CameraInfo and OpenCV.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ class PinholeCamera:
             raise InputError(f"camera size {self.width}x{self.height} is out of range; use 16 to 4096 pixels a side")
 
     @classmethod
-    def of_size(cls, width: int, height: int, distortion: tuple[float, float, float, float, float] = (0.0,) * 5
-                ) -> PinholeCamera:
+    def of_size(
+        cls, width: int, height: int, distortion: tuple[float, float, float, float, float] = (0.0,) * 5
+    ) -> PinholeCamera:
         """The cell's camera at another size: the same view, centred; the focal length is 2.5 times the larger of the
         width and 4/3 of the height, so that at 400 mm it sees 160 mm x 120 mm."""
         focal = 2.5 * max(width, height * 4 / 3)
@@ -48,8 +49,15 @@ class PinholeCamera:
 
     def finer(self, factor: int) -> PinholeCamera:
         """The same camera with each pixel divided into ``factor`` x ``factor``."""
-        return PinholeCamera(self.width * factor, self.height * factor, self.fx * factor, self.fy * factor,
-                             (self.cx + 0.5) * factor - 0.5, (self.cy + 0.5) * factor - 0.5, self.distortion)
+        return PinholeCamera(
+            self.width * factor,
+            self.height * factor,
+            self.fx * factor,
+            self.fy * factor,
+            (self.cx + 0.5) * factor - 0.5,
+            (self.cy + 0.5) * factor - 0.5,
+            self.distortion,
+        )
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Pixels, float64 (N, 2), of points in the optical frame, (N, 3), any unit; z must be positive."""
@@ -99,8 +107,9 @@ class Rigid:
 class CameraPose:
     """Where the robot holds the camera: it looks at a target point of the cell frame.
 
-    tilt_deg: angle between the view and the face's normal, 0 to 60; azimuth_deg: towards which side it is tilted (0 is
-    +x, counter-clockwise); roll_deg: turn about the view; distance_mm: from the camera to the target; target_x, target_y: mm.
+    tilt_deg: angle between the view and the face's normal, 0 to 60; azimuth_deg: towards which side it is tilted (0
+    is +x, counter-clockwise); roll_deg: turn about the view; distance_mm: from the camera to the target; target_x,
+    target_y: mm.
     """
 
     tilt_deg: float = 0.0
@@ -140,7 +149,9 @@ class PartPose:
 
     def transform(self) -> Rigid:
         """From the face frame to the cell frame, mm."""
-        return Rigid(cv2.Rodrigues(np.array([0.0, 0.0, math.radians(self.turn_deg)]))[0], np.array([self.x, self.y, self.z]))
+        return Rigid(
+            cv2.Rodrigues(np.array([0.0, 0.0, math.radians(self.turn_deg)]))[0], np.array([self.x, self.y, self.z])
+        )
 
 
 def plane_homography(camera: PinholeCamera, optical_from_face: Rigid) -> np.ndarray:

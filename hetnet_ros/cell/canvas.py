@@ -1,7 +1,7 @@
 """The drawing board on which a part face is designed: heights and materials over a grid of texels.
 
-The grid may be the whole face or a window of it.  A window gives the same values as the whole, which is how a face with
-a feature left out (a missing hole) is made without drawing everything again.
+The grid may be the whole face or a window of it.  A window gives the same values as the whole, which is how a face
+with a feature left out (a missing hole) is made without drawing everything again.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from hetnet_ros.cell import shapes
 TEXEL_MM = 0.2
 """Grid spacing of every face."""
 HALF_X_MM, HALF_Y_MM = 96.0, 70.0
-"""The grid reaches from -96 to 96 mm and from -70 to 70 mm: the part and the plate that it lies on.  Its border is plain plate,
-so that the plate can go on beyond it."""
+"""The grid reaches from -96 to 96 mm and from -70 to 70 mm: the part and the plate that it lies on.  Its border is
+plain plate, so that the plate can go on beyond it."""
 COLUMNS, ROWS = round(2 * HALF_X_MM / TEXEL_MM), round(2 * HALF_Y_MM / TEXEL_MM)
 PLATE_MM = -9.0
 """Height of the plate's top in the face frame."""
@@ -39,7 +39,9 @@ class Grid:
     @property
     def x(self) -> np.ndarray:
         """float32 (1, columns), mm."""
-        return ((np.arange(self.column, self.column + self.columns) + 0.5) * TEXEL_MM - HALF_X_MM).astype(np.float32)[None]
+        return ((np.arange(self.column, self.column + self.columns) + 0.5) * TEXEL_MM - HALF_X_MM).astype(np.float32)[
+            None
+        ]
 
     @property
     def y(self) -> np.ndarray:
@@ -55,8 +57,13 @@ class Grid:
         left, top = to_texel(x - radius, y + radius)
         right, bottom = to_texel(x + radius, y - radius)
         column, row = (int(np.clip(math.floor(v), 0, n - 1)) for v, n in ((left, COLUMNS), (top, ROWS)))
-        return replace(self, row=row, column=column, rows=max(1, min(ROWS, math.ceil(bottom)) - row),
-                       columns=max(1, min(COLUMNS, math.ceil(right)) - column))
+        return replace(
+            self,
+            row=row,
+            column=column,
+            rows=max(1, min(ROWS, math.ceil(bottom)) - row),
+            columns=max(1, min(COLUMNS, math.ceil(right)) - column),
+        )
 
 
 def to_texel(x, y):
@@ -82,7 +89,7 @@ class Finish:
 CAST = Finish(tone=0.55, roughness=0.54, cast=1.0)
 MILLED = Finish(tone=0.80, roughness=0.34, cast=0.04, marks=1.0)
 TURNED = Finish(tone=0.84, roughness=0.27, cast=0.02, marks=0.9)
-BORE = Finish(tone=0.42, roughness=0.42, cast=0.10, marks=0.25)
+BORE = Finish(tone=0.20, roughness=0.45, cast=0.10, marks=0.15)
 PLATE = Finish(tone=0.105, roughness=0.50, cast=0.22, tint=-0.55)
 PLATE_HOLE = Finish(tone=0.05, roughness=0.5, cast=0.1, tint=-0.4)
 
@@ -98,7 +105,8 @@ class Canvas:
         shape = (grid.rows, grid.columns)
         self.height = np.full(shape, PLATE_MM, np.float32)
         self.tone, self.roughness, self.cast, self.marks, self.tint = (
-            np.full(shape, v, np.float32) for v in (PLATE.tone, PLATE.roughness, PLATE.cast, PLATE.marks, PLATE.tint))
+            np.full(shape, v, np.float32) for v in (PLATE.tone, PLATE.roughness, PLATE.cast, PLATE.marks, PLATE.tint)
+        )
         self.lay, self.lay_x, self.lay_y = (np.zeros(shape, np.float32) for _ in range(3))
         self.part = np.zeros(shape, bool)
 
@@ -122,7 +130,9 @@ class Canvas:
         profile = np.minimum(np.float32(top), np.minimum(top - chamfer + edge, top - chamfer + edge * np.float32(wall)))
         self.height = np.maximum(self.height, profile).astype(np.float32)
 
-    def cut(self, outline: shapes.Field, bottom: float, chamfer: float = 0.0, top: float = 0.0, wall: float = WALL) -> None:
+    def cut(
+        self, outline: shapes.Field, bottom: float, chamfer: float = 0.0, top: float = 0.0, wall: float = WALL
+    ) -> None:
         """Lower the region to ``bottom``; ``chamfer`` opens it at 45 degrees below the surface at ``top``."""
         cone = np.float32(top - chamfer) + outline
         side = np.float32(top - chamfer) + outline * np.float32(wall)
@@ -152,8 +162,16 @@ class Canvas:
         for field, value in ((self.lay, lay), (self.lay_x, dx), (self.lay_y, dy)):
             np.copyto(field, np.float32(value), where=inside)
 
-    def hole(self, cx: float, cy: float, diameter: float, depth: float = 12.0, top: float = 0.0, countersink: float = 0.0,
-             chamfer: float = 0.35) -> None:
+    def hole(
+        self,
+        cx: float,
+        cy: float,
+        diameter: float,
+        depth: float = 12.0,
+        top: float = 0.0,
+        countersink: float = 0.0,
+        chamfer: float = 0.35,
+    ) -> None:
         """Drill a hole; ``countersink`` is the outer diameter of a 90 degree sink."""
         ring = shapes.circle(self.x, self.y, cx, cy, diameter / 2)
         sink = max(chamfer, (countersink - diameter) / 2)
@@ -163,14 +181,22 @@ class Canvas:
         self.finish(ring, BORE)
 
     def text(self, words: str, cx: float, cy: float, size: float, step: float, stroke: float = 0.8) -> None:
-        """Letter ``words`` of ``size`` mm height centred on (cx, cy): raised by ``step`` mm, or stamped where negative."""
+        """Letter ``words`` of ``size`` mm height centred on (cx, cy): raised by ``step`` mm, or stamped where
+        negative."""
         scale = size / TEXEL_MM / 22.0
         thick = max(1, round(stroke / TEXEL_MM))
         (width, height), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
         column, row = to_texel(cx, cy)
         sheet = np.zeros((ROWS, COLUMNS), np.uint8)
-        cv2.putText(sheet, words, (round(column - width / 2), round(row + height / 2)), cv2.FONT_HERSHEY_SIMPLEX, scale, 255,
-                    thick, cv2.LINE_AA)
+        cv2.putText(
+            sheet,
+            words,
+            (round(column - width / 2), round(row + height / 2)),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            scale,
+            255,
+            thick,
+            cv2.LINE_AA,
+        )
         soft = cv2.GaussianBlur(sheet, (0, 0), 1.3)[self.grid.slices]
         self.height += soft.astype(np.float32) * np.float32(step / 255)
-

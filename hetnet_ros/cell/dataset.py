@@ -1,7 +1,9 @@
-"""Writes data sets of the virtual cell in MVTec AD's layout, over MSC-AD's grid of surface, illumination and resolution.
+"""Writes data sets of the virtual cell in MVTec AD's layout, over MSC-AD's grid of surface, illumination and
+resolution.
 
-File stems name the cell of the grid and a running number, ``<face>_<illumination>_<width>_<number>``: ``front_high_300_0007``
-is the front face in high illumination, 300 pixels wide.  ``parts.csv`` beside the images says which part each one shows.
+File stems name the cell of the grid and a running number, ``<face>_<illumination>_<width>_<number>``:
+``front_high_300_0007`` is the front face in high illumination, 300 pixels wide.  ``parts.csv`` beside the images says
+which part each one shows.
 """
 
 from __future__ import annotations
@@ -80,8 +82,8 @@ def parse_stem(stem: str) -> Stem | None:
 def parse_conditions(words: Sequence[str], size: tuple[int, int] | None = None) -> tuple[Condition, ...]:
     """Conditions named by words such as ``mid_300``, ``mid`` (at all widths), ``300`` (in all lights) or ``all``.
 
-    ``size`` (width, height) takes the place of the grid's resolutions.  Each condition comes once, in the grid's order.
-    InputError for a word that names none.
+    ``size`` (width, height) takes the place of the grid's resolutions.  Each condition comes once, in the grid's
+    order.  InputError for a word that names none.
     """
     sizes = {size[0]: size[1]} if size else {width: width * 3 // 4 for width in RESOLUTIONS}
     grid = tuple(Condition(light, width, height) for light in ILLUMINATIONS for width, height in sizes.items())
@@ -89,8 +91,10 @@ def parse_conditions(words: Sequence[str], size: tuple[int, int] | None = None) 
     for word in words:
         named = {c for c in grid if word in ("all", c.illumination, str(c.width), f"{c.illumination}_{c.width}")}
         if not named:
-            raise InputError(f"condition {word!r} is unknown; use all, one of {', '.join(ILLUMINATIONS)}, a width of "
-                             f"{', '.join(map(str, sizes))}, or both as in {ILLUMINATIONS[1]}_{tuple(sizes)[-1]}")
+            raise InputError(
+                f"condition {word!r} is unknown; use all, one of {', '.join(ILLUMINATIONS)}, a width of "
+                f"{', '.join(map(str, sizes))}, or both as in {ILLUMINATIONS[1]}_{tuple(sizes)[-1]}"
+            )
         wanted |= named
     return tuple(condition for condition in grid if condition in wanted)
 
@@ -111,14 +115,27 @@ def write(recipe: Recipe, folder: Path) -> Iterator[Path]:
                 plan = ["train"] * recipe.train + ["good"] * recipe.good + ["defect"] * recipe.defective
                 for place, role in enumerate(plan):
                     kinds = (recipe.kinds[index % len(recipe.kinds)],) if role == "defect" else ()
-                    part = draw_part(face, recipe.seed, index, float(role == "defect"), kinds, recipe.size_scale, recipe.jitter)
+                    part = draw_part(
+                        face, recipe.seed, index, float(role == "defect"), kinds, recipe.size_scale, recipe.jitter
+                    )
                     stem = Stem(face, condition.illumination, condition.width, place)
                     path = _write_one(part, stem, camera, role, recipe.jitter, folder)
                     spec = part.defects[0] if part.defects else None
-                    where = (spec.kind, f"{spec.x:.2f}", f"{spec.y:.2f}", f"{spec.size_mm:.2f}", f"{spec.severity:.2f}") if spec \
+                    where = (
+                        (spec.kind, f"{spec.x:.2f}", f"{spec.y:.2f}", f"{spec.size_mm:.2f}", f"{spec.severity:.2f}")
+                        if spec
                         else ("good", "", "", "", "")
-                    rows.writerow((path.relative_to(folder).as_posix(), face, condition.illumination, condition.width, *where,
-                                   part.seed))
+                    )
+                    rows.writerow(
+                        (
+                            path.relative_to(folder).as_posix(),
+                            face,
+                            condition.illumination,
+                            condition.width,
+                            *where,
+                            part.seed,
+                        )
+                    )
                     index += 1
                     yield path
 

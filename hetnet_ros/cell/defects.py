@@ -26,8 +26,8 @@ SIZES_MM: dict[str, tuple[float, float]] = {
     "scratch": (8.0, 22.0),
     "stain": (4.5, 9.0),
 }
-"""Kind of defect -> usual smallest and largest size in mm: the length of a scratch or crack, else the diameter.  A missing
-hole has the size of the hole."""
+"""Kind of defect -> usual smallest and largest size in mm: the length of a scratch or crack, else the diameter.  A
+missing hole has the size of the hole."""
 KINDS: tuple[str, ...] = tuple(SIZES_MM)
 
 _COARSE = 4
@@ -35,9 +35,9 @@ _COARSE = 4
 
 @dataclass(frozen=True)
 class DefectSpec:
-    """One defect: kind, centre in the face frame (mm), size (mm, see SIZES_MM), direction (degrees, counter-clockwise from
-    +x), severity (0.2 to 1.5; 1 is plain to see: scales depth and contrast), seed of its irregular outline, and for a
-    missing hole the hole's index in ``Face.holes``."""
+    """One defect: kind, centre in the face frame (mm), size (mm, see SIZES_MM), direction (degrees, counter-clockwise
+    from +x), severity (0.2 to 1.5; 1 is plain to see: scales depth and contrast), seed of its irregular outline, and
+    for a missing hole the hole's index in ``Face.holes``."""
 
     kind: str
     x: float = 0.0
@@ -56,8 +56,10 @@ class DefectSpec:
         if not 0.2 <= self.severity <= 1.5:
             raise InputError(f"defect severity {self.severity:g} is out of range; use 0.2 to 1.5")
         if abs(self.x) > HALF_X_MM or abs(self.y) > HALF_Y_MM:
-            raise InputError(f"defect centre ({self.x:g}, {self.y:g}) mm is off the face; use at most "
-                             f"{HALF_X_MM:g} and {HALF_Y_MM:g}")
+            raise InputError(
+                f"defect centre ({self.x:g}, {self.y:g}) mm is off the face; use at most "
+                f"{HALF_X_MM:g} and {HALF_Y_MM:g}"
+            )
 
 
 def missing_hole(face: str, hole: int) -> DefectSpec:
@@ -82,9 +84,15 @@ def random_defect(face: str, kind: str, rng: np.random.Generator, size_scale: fl
     pick = int(rng.integers(len(rows)))
     row, column = (rows[pick] + rng.random()) * _COARSE, (columns[pick] + rng.random()) * _COARSE
     low, high = SIZES_MM[kind]
-    return DefectSpec(kind, float(column * TEXEL_MM - HALF_X_MM), float(HALF_Y_MM - row * TEXEL_MM),
-                      float(np.clip(rng.uniform(low, high) * size_scale, 0.5, 40)), float(rng.uniform(0, 360)),
-                      float(rng.uniform(0.75, 1.1)), int(rng.integers(1 << 31)))
+    return DefectSpec(
+        kind,
+        float(column * TEXEL_MM - HALF_X_MM),
+        float(HALF_Y_MM - row * TEXEL_MM),
+        float(np.clip(rng.uniform(low, high) * size_scale, 0.5, 40)),
+        float(rng.uniform(0, 360)),
+        float(rng.uniform(0.75, 1.1)),
+        int(rng.integers(1 << 31)),
+    )
 
 
 @lru_cache(maxsize=12)
@@ -92,12 +100,15 @@ def _places(face: str, edges: bool) -> tuple[np.ndarray, np.ndarray]:
     """Coarse rows and columns where a chip (``edges``) or another defect can have its centre."""
     maps = nominal(face)
     height = cv2.resize(maps.height, None, fx=1 / _COARSE, fy=1 / _COARSE, interpolation=cv2.INTER_AREA)
-    part = cv2.resize(maps.part.astype(np.float32), (height.shape[1], height.shape[0]), interpolation=cv2.INTER_AREA) > 0.99
+    part = (
+        cv2.resize(maps.part.astype(np.float32), (height.shape[1], height.shape[0]), interpolation=cv2.INTER_AREA)
+        > 0.99
+    )
     texel = TEXEL_MM * _COARSE
     reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
     low, high = cv2.erode(height, reach), cv2.dilate(height, reach)
     if edges:
-        # On top of an edge: the surface falls away at least 1.5 mm within two coarse texels, and nothing near stands higher.
+        # On top of an edge: the surface falls away at least 1.5 mm within two coarse texels, nothing near is higher.
         sites = part & (height - low > 1.5) & (high - height < 0.25)
     else:
         flat = (high - low < 0.45) & part

@@ -1,8 +1,8 @@
 """The six faces of the virtual casting, named as MSC-AD names its surfaces: back, down, front, left, right, up.
 
-Each face is drawn from its own features (pockets, ribs, bosses, flanges, grooves, slots, lettering) and its own finishes,
-so that no two look alike and every one has flat, curved, rough and shiny places.  Holes are kept apart from the rest of
-the drawing, because a hole that was forgotten is one of the defects.
+Each face is drawn from its own features (pockets, ribs, bosses, flanges, grooves, slots, lettering) and its own
+finishes, so that no two look alike and every one has flat, curved, rough and shiny places.  Holes are kept apart from
+the rest of the drawing, because a hole that was forgotten is one of the defects.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hetnet_ros.cell import shapes
-from hetnet_ros.cell.canvas import BORE, CAST, MILLED, TURNED, Canvas, Finish, Grid
+from hetnet_ros.cell.canvas import CAST, MILLED, TURNED, Canvas, Finish, Grid
 from hetnet_ros.errors import InputError
 
 ROUGH_WALL = Finish(tone=0.46, roughness=0.6, cast=0.8)
@@ -79,7 +79,7 @@ def _front(c: Canvas) -> None:
     c.lay_round(hub, 0, 0)
     bore = shapes.circle(c.x, c.y, 0, 0, 13)
     c.cut(bore, -11, chamfer=1.6, top=1.2)
-    c.finish(bore, BORE)
+    c.finish(bore, ROUGH_WALL)
     step = shapes.band(shapes.circle(c.x, c.y, 0, 0, 18.5), 0.7)
     c.cut(step, 0.5, top=1.2)
 
@@ -172,19 +172,47 @@ def _right(c: Canvas) -> None:
 
 
 _ALL = (
-    Face("back", "cast pocket, crossed ribs, turned hub, four screw bosses",
-         (*_corners(46, 32, 5.2, top=0.6), Hole(0, 0, 11, top=1.0)), _back),
-    Face("down", "turned flange with seal groove and bolt circle on a cast body",
-         (*_around(29.5, 6, 6.6, 30), *_corners(46.5, 33, 6.0, top=-3.0, countersink=9.0)), _down),
-    Face("front", "milled frame around a cast recess, turned hub with a through bore",
-         (*_corners(47, 32, 6.6, countersink=12.5), Hole(-47, 0, 5.0), Hole(47, 0, 5.0)), _front),
-    Face("left", "raised cast lettering, two counterbored bosses, three ribs, a milled pad",
-         (Hole(-31, -12, 8.0, top=2.8), Hole(31, -12, 8.0, top=2.8), Hole(-43, 33, 4.5, top=1.2), Hole(43, 33, 4.5, top=1.2)),
-         _left),
-    Face("right", "face-milled arcs, seal groove, port with a web, hexagonal nut pockets, bolt holes",
-         (*_corners(49, 33, 6.6), Hole(0, 33.5, 6.6), Hole(0, -33.5, 6.6), Hole(-49.5, 0, 5.0), Hole(49.5, 0, 5.0)), _right),
-    Face("up", "straight-milled top with two slots, a row of tapped holes and stamped marks",
-         (*tuple(Hole(x, 0.0, 5.0) for x in (-36.0, -18.0, 0.0, 18.0, 36.0)), *_corners(49, 31, 5.5, countersink=10.0)), _up),
+    Face(
+        "back",
+        "cast pocket, crossed ribs, turned hub, four screw bosses",
+        (*_corners(46, 32, 5.2, top=0.6), Hole(0, 0, 11, top=1.0)),
+        _back,
+    ),
+    Face(
+        "down",
+        "turned flange with seal groove and bolt circle on a cast body",
+        (*_around(29.5, 6, 6.6, 30), *_corners(46.5, 33, 6.0, top=-3.0, countersink=9.0)),
+        _down,
+    ),
+    Face(
+        "front",
+        "milled frame around a cast recess, turned hub with a through bore",
+        (*_corners(47, 32, 6.6, countersink=12.5), Hole(-47, 0, 5.0), Hole(47, 0, 5.0)),
+        _front,
+    ),
+    Face(
+        "left",
+        "raised cast lettering, two counterbored bosses, three ribs, a milled pad",
+        (
+            Hole(-31, -12, 8.0, top=2.8),
+            Hole(31, -12, 8.0, top=2.8),
+            Hole(-43, 33, 4.5, top=1.2),
+            Hole(43, 33, 4.5, top=1.2),
+        ),
+        _left,
+    ),
+    Face(
+        "right",
+        "face-milled arcs, seal groove, port with a web, hexagonal nut pockets, bolt holes",
+        (*_corners(49, 33, 6.6), Hole(0, 33.5, 6.6), Hole(0, -33.5, 6.6), Hole(-49.5, 0, 5.0), Hole(49.5, 0, 5.0)),
+        _right,
+    ),
+    Face(
+        "up",
+        "straight-milled top with two slots, a row of tapped holes and stamped marks",
+        (*tuple(Hole(x, 0.0, 5.0) for x in (-36.0, -18.0, 0.0, 18.0, 36.0)), *_corners(49, 31, 5.5, countersink=10.0)),
+        _up,
+    ),
 )
 FACES: dict[str, Face] = {face.name: face for face in _ALL}
 """By name, in MSC-AD's order."""

@@ -1,8 +1,8 @@
 """Surface texture that differs from part to part: cast grain in two dimensions, tool marks in one.
 
-A sheet of grain far larger than a face is made once; each part takes its own window of it, so drawing a new part costs a
-slice instead of a million random numbers.  Grain is finer than the height map and acts on slopes and tones only; it does
-not move the surface, so depth stays exact.
+A sheet of grain far larger than a face is made once; each part takes its own window of it, so drawing a new part
+costs a slice instead of a million random numbers.  Grain is finer than the height map and acts on slopes and tones
+only; it does not move the surface, so depth stays exact.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _noise(rng: np.random.Generator, shape: tuple[int, int], sigma_mm: float) ->
     small = cv2.GaussianBlur(small, (0, 0), sigma / step)
     if step > 1:
         small = cv2.resize(small, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)
-    sheet = small[:shape[0], :shape[1]]
+    sheet = small[: shape[0], : shape[1]]
     return (sheet - sheet.mean()) / sheet.std()
 
 
@@ -70,7 +70,7 @@ def cast_grain(rng: np.random.Generator, window: tuple[slice, slice]) -> CastGra
     """One part's piece of the sheet, for a window of its texels; views, not copies."""
     sheet = _sheet()
     row, column = (int(v) for v in rng.integers(0, SPARE, 2))
-    piece = np.s_[row:row + ROWS, column:column + COLUMNS]
+    piece = np.s_[row : row + ROWS, column : column + COLUMNS]
     return CastGrain(*(field[piece][window] for field in (sheet.slope_x, sheet.slope_y, sheet.tone, sheet.blotch)))
 
 

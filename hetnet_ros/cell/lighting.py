@@ -1,8 +1,9 @@
 """What light each pixel sends to the camera: a lamp, a ring light and the surroundings on bare metal.
 
-Metal shows mostly what it mirrors.  Each light is a spherical Gaussian lobe around the mirrored view, as wide as the lamp
-and the roughness together (after Wang et al., "All-frequency rendering with dynamic, spatially-varying reflectance", 2009);
-the surroundings are a small table over mirrored directions.  Walls throw soft shadows over what lies below them.
+Metal shows mostly what it mirrors.  Each light is a spherical Gaussian lobe around the mirrored view, as wide as the
+lamp and the roughness together (after Wang et al., "All-frequency rendering with dynamic, spatially-varying
+reflectance", 2009); the surroundings are a small table over mirrored directions.  Walls throw soft shadows over what
+lies below them.
 """
 
 from __future__ import annotations
@@ -100,7 +101,8 @@ def relief_light(surface: Surface, lamp_at: np.ndarray) -> np.ndarray:
 
 
 def _walls(height: np.ndarray, lamp_at: np.ndarray) -> np.ndarray:
-    """Shadows of the height map under light from far away: does any place towards the lamp stand above the line to it?"""
+    """Shadows of the height map under light from far away: does any place towards the lamp stand above the line to
+    it?"""
     small = cv2.resize(height, (COLUMNS // _SHADOW_STEP, ROWS // _SHADOW_STEP), interpolation=cv2.INTER_AREA)
     flat = math.hypot(lamp_at[0], lamp_at[1])
     rise = lamp_at[2] / max(flat, 1e-3)
@@ -131,14 +133,17 @@ def _overlap(shape: tuple[int, int], down: int, right: int):
 def _lamp_place(conditions: Conditions) -> np.ndarray:
     azimuth, elevation = math.radians(conditions.key_azimuth_deg), math.radians(conditions.key_elevation_deg)
     return conditions.key_distance_mm * np.array(
-        [math.cos(elevation) * math.cos(azimuth), math.cos(elevation) * math.sin(azimuth), math.sin(elevation)])
+        [math.cos(elevation) * math.cos(azimuth), math.cos(elevation) * math.sin(azimuth), math.sin(elevation)]
+    )
 
 
 def _towards(place: np.ndarray, hits: Hits) -> tuple[list[np.ndarray], np.ndarray]:
-    """Unit vectors from the surface to a place, and one over the distance in mm, for every eighth pixel each way: from far
-    away both vary too slowly to need more."""
-    dx, dy, dz = (np.float32(p) - cv2.resize(a, _few(a), interpolation=cv2.INTER_AREA)
-                  for p, a in zip(place, (hits.x, hits.y, hits.z)))
+    """Unit vectors from the surface to a place, and one over the distance in mm, for every eighth pixel each way:
+    from far away both vary too slowly to need more."""
+    dx, dy, dz = (
+        np.float32(p) - cv2.resize(a, _few(a), interpolation=cv2.INTER_AREA)
+        for p, a in zip(place, (hits.x, hits.y, hits.z))
+    )
     inverse = 1 / np.sqrt(dx * dx + dy * dy + dz * dz)
     return [dx * inverse, dy * inverse, dz * inverse], inverse
 
@@ -190,7 +195,7 @@ def _surroundings() -> np.ndarray:
     hall = 0.20 + 0.35 * z + 0.10 * x
     strip = np.exp(-0.5 * (((x * 0.9 + y * 0.44 - 0.42) / 0.10) ** 2 + ((y * 0.9 - x * 0.44) / 0.55) ** 4))
     window = np.exp(-0.5 * (((x + 0.62) / 0.16) ** 2 + ((y + 0.35) / 0.22) ** 2))
-    arm = np.exp(-0.5 * ((x - 0.05) ** 2 + (y + 0.10) ** 2) / 0.12 ** 2)
+    arm = np.exp(-0.5 * ((x - 0.05) ** 2 + (y + 0.10) ** 2) / 0.12**2)
     sharp = (hall + 1.1 * strip + 0.7 * window) * (1 - 0.35 * arm)
     dull = cv2.GaussianBlur(sharp, (0, 0), _ENV_SIDE * 0.16)
     return np.ascontiguousarray(np.stack([cv2.GaussianBlur(sharp, (0, 0), 2.0), dull], -1), np.float32)

@@ -57,8 +57,10 @@ def without_hole(whole: Nominal, face: Face, index: int) -> Nominal:
     window = Grid().around(hole.x, hole.y, hole.reach)
     wide = Grid().around(hole.x, hole.y, hole.reach + 6 * _SHADE_MM)
     patch = _maps(face.on(wide, omit=index))
-    inner = np.s_[window.row - wide.row:window.row - wide.row + window.rows,
-                  window.column - wide.column:window.column - wide.column + window.columns]
+    inner = np.s_[
+        window.row - wide.row : window.row - wide.row + window.rows,
+        window.column - wide.column : window.column - wide.column + window.columns,
+    ]
     maps = {}
     for name, field in vars(whole).items():
         maps[name] = field.copy()
@@ -73,5 +75,18 @@ def _maps(canvas: Canvas) -> Nominal:
     far = cv2.GaussianBlur(height, (0, 0), _SHADE_MM / TEXEL_MM)
     sunk = np.maximum(0.6 * near + 0.4 * far - height, 0)
     index = np.rint(canvas.lay / grain.MARKS_STEP_MM).astype(np.int32)
-    return Nominal(height, slope_x, -slope_down, 1 / (1 + 0.55 * sunk), canvas.tone, canvas.roughness, canvas.cast,
-                   canvas.marks, canvas.tint, index, canvas.lay_x, canvas.lay_y, canvas.part)
+    return Nominal(
+        height,
+        slope_x,
+        -slope_down,
+        1 / (1 + 0.55 * sunk),
+        canvas.tone,
+        canvas.roughness,
+        canvas.cast,
+        canvas.marks,
+        canvas.tint,
+        index,
+        canvas.lay_x,
+        canvas.lay_y,
+        canvas.part,
+    )

@@ -1,7 +1,7 @@
 """An endless, repeatable row of parts: part number ``index`` of a seed is always the same, good or defective.
 
-Everything that shows and judges parts (the virtual camera, data sets, demonstrations, tests) draws them from here, so two
-processes that agree on face, seed and index agree on the truth without a message between them.
+Everything that shows and judges parts (the virtual camera, data sets, demonstrations, tests) draws them from here, so
+two processes that agree on face, seed and index agree on the truth without a message between them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from hetnet_ros.cell.scene import Render, render
 
 @dataclass(frozen=True)
 class Part:
-    """One part on its place: the face shown, its number, the seed of its surface, how it lies, and its defects (at most
-    one when drawn by :func:`draw_part`)."""
+    """One part on its place: the face shown, its number, the seed of its surface, how it lies, and its defects (at
+    most one when drawn by :func:`draw_part`)."""
 
     face: str
     index: int
@@ -43,10 +43,17 @@ class Shot:
     number: int
 
 
-def draw_part(face: str, seed: int, index: int, defect_probability: float = 0.5, kinds: Sequence[str] = KINDS,
-              size_scale: float = 1.0, jitter: float = 1.0) -> Part:
-    """Part ``index`` of ``seed``.  With ``defect_probability`` it has one defect of one of ``kinds``; 0 gives the same part
-    without it.  ``jitter`` scales how far it lies off: up to 1.5 mm and 1.5 degrees."""
+def draw_part(
+    face: str,
+    seed: int,
+    index: int,
+    defect_probability: float = 0.5,
+    kinds: Sequence[str] = KINDS,
+    size_scale: float = 1.0,
+    jitter: float = 1.0,
+) -> Part:
+    """Part ``index`` of ``seed``.  With ``defect_probability`` it has one defect of one of ``kinds``; 0 gives the
+    same part without it.  ``jitter`` scales how far it lies off: up to 1.5 mm and 1.5 degrees."""
     rng = np.random.default_rng((seed, index, 11))
     x, y, turn = rng.uniform(-1.5, 1.5, 3) * jitter
     surface_seed = int(rng.integers(1 << 31))
@@ -56,18 +63,24 @@ def draw_part(face: str, seed: int, index: int, defect_probability: float = 0.5,
     return Part(face, index, surface_seed, PartPose(float(x), float(y), 0.0, float(turn)), defects)
 
 
-def draw_shot(part: Part, number: int, illumination: str = "mid", jitter: float = 1.0,
-              viewpoint: CameraPose = CameraPose()) -> Shot:
-    """Picture ``number`` of a part: from ``viewpoint``, which the robot meets to within 1.5 degrees and 4 mm at jitter 1, in
-    conditions that vary as :func:`~hetnet_ros.cell.conditions.vary` says."""
+def draw_shot(
+    part: Part, number: int, illumination: str = "mid", jitter: float = 1.0, viewpoint: CameraPose = CameraPose()
+) -> Shot:
+    """Picture ``number`` of a part: from ``viewpoint``, which the robot meets to within 1.5 degrees and 4 mm at
+    jitter 1, in conditions that vary as :func:`~hetnet_ros.cell.conditions.vary` says."""
     rng = np.random.default_rng((part.seed, number, 13))
     u = rng.uniform(-1, 1, 5) * jitter
     # A small lean to any side; composed with the viewpoint's by adding the two as vectors.
     lean = np.radians(viewpoint.azimuth_deg)
     vector = viewpoint.tilt_deg * np.array([np.cos(lean), np.sin(lean)]) + 1.5 * u[:2]
-    pose = CameraPose(float(min(np.hypot(*vector), 60.0)), float(np.degrees(np.arctan2(vector[1], vector[0]))),
-                      viewpoint.roll_deg + 0.8 * float(u[2]), viewpoint.distance_mm + 4.0 * float(u[3]),
-                      viewpoint.target_x, viewpoint.target_y)
+    pose = CameraPose(
+        float(min(np.hypot(*vector), 60.0)),
+        float(np.degrees(np.arctan2(vector[1], vector[0]))),
+        viewpoint.roll_deg + 0.8 * float(u[2]),
+        viewpoint.distance_mm + 4.0 * float(u[3]),
+        viewpoint.target_x,
+        viewpoint.target_y,
+    )
     return Shot(pose, vary(Conditions.at(illumination), rng, jitter), number)
 
 

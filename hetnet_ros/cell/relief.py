@@ -1,8 +1,8 @@
-"""Where each pixel's ray meets the displaced surface: the base plane's homography plus the parallax of the height map.
+"""Where each pixel's ray meets the displaced surface: the base plane's homography plus the height map's parallax.
 
-A ray is followed down from the highest surface in its reach: at once while nothing as high is around it, else in steps of
-about two texels sideways, until it is below the surface; then the crossing is narrowed down.  So nearer walls hide what
-lies behind them, and depth is that of the metal itself, dents included.
+A ray is followed down from the highest surface in its reach: at once while nothing as high is around it, else in
+steps of about two texels sideways, until it is below the surface; then the crossing is narrowed down.  So nearer
+walls hide what lies behind them, and depth is that of the metal itself, dents included.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Hits:
     """Where the rays of an image meet the metal, float32 (height, width) each.
 
     column, row: texel coordinates.  x, y, z: face frame, mm.  depth: along the optical axis, mm (REP 118's z).
-    eye: the camera's centre in the face frame, mm, (3,).  footprint: texels that one pixel spans at the image's centre.
+    eye: the camera's centre in the face frame, mm, (3,).  footprint: texels that one pixel spans at the image's
+    centre.
     """
 
     column: np.ndarray
@@ -63,9 +64,11 @@ def sample(field: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray
     return cv2.remap(field, column, row, cv2.INTER_LINEAR, borderMode=_BORDER)
 
 
-def intersect(height: np.ndarray, camera: PinholeCamera, optical_from_face: Rigid,
-              window: tuple[slice, slice] = np.s_[:, :]) -> Hits:
-    """Trace every pixel's ray to the surface ``height`` (mm, float32 (ROWS, COLUMNS)); ``window`` picks a part of the pixels.
+def intersect(
+    height: np.ndarray, camera: PinholeCamera, optical_from_face: Rigid, window: tuple[slice, slice] = np.s_[:, :]
+) -> Hits:
+    """Trace every pixel's ray to the surface ``height`` (mm, float32 (ROWS, COLUMNS)); ``window`` picks a part of the
+    pixels.
 
     The camera must stand above the surface and look down on it.
     """
@@ -78,9 +81,12 @@ def intersect(height: np.ndarray, camera: PinholeCamera, optical_from_face: Rigi
     lean_y = (np.float32(r[1, 0]) * ray_x + np.float32(r[1, 1]) * ray_y + np.float32(r[1, 2])) / down
     per_texel = np.float32(1 / TEXEL_MM)
     ex, ey, ez = (np.float32(v) for v in eye)
-    rays = _Rays((ex - ez * lean_x + np.float32(HALF_X_MM)) * per_texel - np.float32(0.5),
-                 (np.float32(HALF_Y_MM) - ey + ez * lean_y) * per_texel - np.float32(0.5),
-                 lean_x * per_texel, -lean_y * per_texel)
+    rays = _Rays(
+        (ex - ez * lean_x + np.float32(HALF_X_MM)) * per_texel - np.float32(0.5),
+        (np.float32(HALF_Y_MM) - ey + ez * lean_y) * per_texel - np.float32(0.5),
+        lean_x * per_texel,
+        -lean_y * per_texel,
+    )
     footprint = abs(float(eye[2] / r[2, 2])) / camera.fx / TEXEL_MM
     z = _solve(height, rays, float(np.sqrt((lean_x[::8, ::8] ** 2 + lean_y[::8, ::8] ** 2).max())), footprint < 2.5)
     column, row = rays.at(z)
@@ -91,8 +97,8 @@ def intersect(height: np.ndarray, camera: PinholeCamera, optical_from_face: Rigi
 def _solve(height: np.ndarray, rays: _Rays, steepest: float, dense: bool) -> np.ndarray:
     """Height at which each ray meets the surface.
 
-    ``dense`` rays (neighbours closer than anything on a face is thin) save time: every second one of every second row is
-    followed from the highest place in reach, then all of them from the highest hit of their neighbours.
+    ``dense`` rays (neighbours closer than anything on a face is thin) save time: every second one of every second row
+    is followed from the highest place in reach, then all of them from the highest hit of their neighbours.
     """
     blocks = cv2.dilate(height, np.ones((2 * _COARSE + 1,) * 2, np.uint8))[::_COARSE, ::_COARSE]
     around = _highest(blocks, _SKIP_MM)
@@ -102,13 +108,19 @@ def _solve(height: np.ndarray, rays: _Rays, steepest: float, dense: bool) -> np.
     few = _Rays(*(np.ascontiguousarray(a[::2, ::2]) for a in (rays.column, rays.row, rays.d_column, rays.d_row)))
     first = _descend(height, around, reach, few, _coarse(reach, *few.at(np.float32(0))), steepest)
     rows, columns = rays.column.shape
-    near = cv2.resize(cv2.dilate(first, np.ones((3, 3), np.uint8)), (first.shape[1] * 2, first.shape[0] * 2),
-                      interpolation=cv2.INTER_NEAREST)[:rows, :columns]
+    near = cv2.resize(
+        cv2.dilate(first, np.ones((3, 3), np.uint8)),
+        (first.shape[1] * 2, first.shape[0] * 2),
+        interpolation=cv2.INTER_NEAREST,
+    )[:rows, :columns]
     return _descend(height, around, reach, rays, near, steepest)
 
 
-def _descend(height: np.ndarray, around: np.ndarray, reach: np.ndarray, rays: _Rays, top: np.ndarray, steepest: float) -> np.ndarray:
-    """First crossing below ``top``, or below the highest place in ``reach`` for rays that are inside the metal at ``top``."""
+def _descend(
+    height: np.ndarray, around: np.ndarray, reach: np.ndarray, rays: _Rays, top: np.ndarray, steepest: float
+) -> np.ndarray:
+    """First crossing below ``top``, or below the highest place in ``reach`` for rays that are inside the metal at
+    ``top``."""
     z = sample(height, *rays.at(top))
     # Where the surface is level all around, and where a ray starts on the highest level, that height is the answer.
     where = np.flatnonzero((np.abs(top - z) > _LEVEL_MM).ravel())
@@ -117,20 +129,20 @@ def _descend(height: np.ndarray, around: np.ndarray, reach: np.ndarray, rays: _R
         inside = start < _strip(z.ravel().take(where))
         start = np.where(inside, _coarse(reach, *left.at(np.float32(0))), start)
         found = _march(height, around, left, start, max(steepest, 0.02))
-        z.ravel()[where] = found.ravel()[:len(where)]
+        z.ravel()[where] = found.ravel()[: len(where)]
     return z
 
 
 def _march(height: np.ndarray, around: np.ndarray, rays: _Rays, top: np.ndarray, steepest: float) -> np.ndarray:
-    """First crossing below ``top``, for rays above the surface there.  While a ray is above all that is ``around`` it,
-    it drops at once; else it descends in small steps."""
+    """First crossing below ``top``, for rays above the surface there.  While a ray is above all that is ``around``
+    it, it drops at once; else it descends in small steps."""
     above, below = top.ravel().copy(), np.empty(top.size, np.float32)
     going, active, start = np.arange(top.size), rays, top
     drop, leap = np.float32(_STRIDE_MM / steepest), np.float32(_SKIP_MM / steepest)
     while len(going):
         z = start - np.clip(start - _coarse(around, *active.at(start)) + np.float32(_LEVEL_MM), drop, leap)
-        under = (sample(height, *active.at(z)) >= z).ravel()[:len(going)]
-        flat = z.ravel()[:len(going)]
+        under = (sample(height, *active.at(z)) >= z).ravel()[: len(going)]
+        flat = z.ravel()[: len(going)]
         down = np.flatnonzero(under)
         below[going.take(down)] = flat.take(down)
         onward = np.flatnonzero(~under)
@@ -143,7 +155,7 @@ def _march(height: np.ndarray, around: np.ndarray, rays: _Rays, top: np.ndarray,
     loose = np.flatnonzero((np.abs(sample(height, *rays.at(z)) - z) > np.float32(1e-4)).ravel())
     if len(loose):
         fine = _refine(height, rays.pick(loose), _strip(above.ravel()[loose]), _strip(below.ravel()[loose]))
-        z.ravel()[loose] = fine.ravel()[:len(loose)]
+        z.ravel()[loose] = fine.ravel()[: len(loose)]
     return z
 
 
@@ -159,7 +171,8 @@ def _coarse(field: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarra
 
 
 def _refine(height: np.ndarray, rays: _Rays, above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Narrow each bracket by regula falsi in turn with bisection: the first is exact on planes, the second always works."""
+    """Narrow each bracket by regula falsi in turn with bisection: the first is exact on planes, the second always
+    works."""
     gap_above, gap_below = above - sample(height, *rays.at(above)), below - sample(height, *rays.at(below))
     for turn in range(_REFINEMENTS):
         share = gap_above / np.maximum(gap_above - gap_below, np.float32(1e-9))
@@ -169,7 +182,12 @@ def _refine(height: np.ndarray, rays: _Rays, above: np.ndarray, below: np.ndarra
         gap = z - sample(height, *rays.at(z))
         under = (gap <= 0).astype(np.float32)
         # Blending by 0 and 1 is ten times faster than a masked copy.
-        for bound, new, weight in ((below, z, under), (gap_below, gap, under), (above, z, 1 - under), (gap_above, gap, 1 - under)):
+        for bound, new, weight in (
+            (below, z, under),
+            (gap_below, gap, under),
+            (above, z, 1 - under),
+            (gap_above, gap, 1 - under),
+        ):
             bound += weight * (new - bound)
     share = gap_above / np.maximum(gap_above - gap_below, np.float32(1e-9))
     return above + (below - above) * np.clip(share, 0, 1)
@@ -178,6 +196,6 @@ def _refine(height: np.ndarray, rays: _Rays, above: np.ndarray, below: np.ndarra
 def _strip(values: np.ndarray) -> np.ndarray:
     """A flat array as rows of 4096, padded with its last value: cv2.remap wants both sides under 32768."""
     padded = np.empty(-(-values.size // 4096) * 4096, values.dtype)
-    padded[:values.size] = values
-    padded[values.size:] = values[-1]
+    padded[: values.size] = values
+    padded[values.size :] = values[-1]
     return padded.reshape(-1, 4096)

@@ -1,4 +1,5 @@
-"""One shot of the cell: a part's face, a camera, the conditions and the defects in, a picture and the whole truth out."""
+"""One shot of the cell: a part's face, a camera, the conditions and the defects in, a picture and the whole truth
+out."""
 
 from __future__ import annotations
 
@@ -18,20 +19,21 @@ from hetnet_ros.cell.stamps import Stamp
 from hetnet_ros.cell.surface import Surface, build
 
 FULL_WIDTH = 480
-"""Cameras narrower than this bin: the shot is taken with pixels a whole number of times finer, so that thin marks neither
-sparkle nor vanish, and averaged."""
+"""Cameras narrower than this bin: the shot is taken with pixels a whole number of times finer, so that thin marks
+neither sparkle nor vanish, and averaged."""
 MASK_SHARE = 0.25
-"""A pixel belongs to a defect's mask from this share of its area on.  Where no pixel has that much of a defect that can be seen,
-the one with most of it does, so that no visible defect goes without a mask."""
+"""A pixel belongs to a defect's mask from this share of its area on.  Where no pixel has that much of a defect that
+can be seen, the one with most of it does, so that no visible defect goes without a mask."""
 
 
 @dataclass(frozen=True)
 class DefectGeometry:
     """Where one defect is in space, exactly, in the camera's optical frame.
 
-    position_m: its centroid on the surface as it is with the defect.  normal: unit vector out of the sound metal around it,
-    towards the camera.  extent_mm: size along the face's x and y.  depth_mm: largest displacement along the face's normal,
-    negative into the metal.  area_mm2: altered area, along the face's normal.  pixel: (u, v) of the centroid.
+    position_m: its centroid on the surface as it is with the defect.  normal: unit vector out of the sound metal
+    around it, towards the camera.  extent_mm: size along the face's x and y.  depth_mm: largest displacement along
+    the face's normal, negative into the metal.  area_mm2: altered area, along the face's normal.  pixel: (u, v) of
+    the centroid.
     visible: whether any pixel of the mask is the defect's.
     """
 
@@ -49,9 +51,10 @@ class DefectGeometry:
 class Render:
     """A picture and its truth.
 
-    rgb: uint8 (height, width, 3).  mask: uint8 (height, width), 255 where at least MASK_SHARE of what the pixel's area sees is
-    metal that a defect altered (or took away), else 0; empty without defects.  depth: float32 (height, width), metres along the
-    optical axis to the surface in the pixel's centre (REP 118).  optical_from_face: face frame to optical frame, mm.
+    rgb: uint8 (height, width, 3).  mask: uint8 (height, width), 255 where at least MASK_SHARE of what the pixel's
+    area sees is metal that a defect altered (or took away), else 0; empty without defects.  depth: float32 (height,
+    width), metres along the optical axis to the surface in the pixel's centre (REP 118).  optical_from_face: face
+    frame to optical frame, mm.
     """
 
     rgb: np.ndarray
@@ -68,13 +71,21 @@ def _surface(face: str, defects: tuple[DefectSpec, ...], seed: int) -> Surface:
     return build(face, defects, seed)
 
 
-def render(face: str, camera: PinholeCamera = PinholeCamera(), pose: CameraPose = CameraPose(),
-           conditions: Conditions = Conditions(), defects: Sequence[DefectSpec] = (), seed: int = 0,
-           part_pose: PartPose = PartPose(), shot: int = 0) -> Render:
+def render(
+    face: str,
+    camera: PinholeCamera = PinholeCamera(),
+    pose: CameraPose = CameraPose(),
+    conditions: Conditions = Conditions(),
+    defects: Sequence[DefectSpec] = (),
+    seed: int = 0,
+    part_pose: PartPose = PartPose(),
+    shot: int = 0,
+) -> Render:
     """Photograph one face of one part.
 
-    ``seed`` is the part's: it sets grain, tool marks and tone.  ``shot`` sets the sensor's noise, so that two shots of the same
-    part differ as two frames of a camera do.  The same arguments give the same bytes.  InputError for an unknown face.
+    ``seed`` is the part's: it sets grain, tool marks and tone.  ``shot`` sets the sensor's noise, so that two shots
+    of the same part differ as two frames of a camera do.  The same arguments give the same bytes.  InputError for an
+    unknown face.
     """
     surface = _surface(face, tuple(defects), int(seed))
     binning = max(1, math.ceil(FULL_WIDTH / camera.width))
@@ -86,11 +97,19 @@ def render(face: str, camera: PinholeCamera = PinholeCamera(), pose: CameraPose 
     rgb = sensor.expose(light, conditions, binning, np.random.default_rng((int(seed), 2, int(shot))))
     centres = hits if binning == 1 else relief.intersect(surface.height, camera, optical_from_face)
     mask = _mask(surface, hits, fine, optical_from_face, binning)
-    return Render(rgb, mask, centres.depth * np.float32(1e-3), camera, optical_from_face,
-                  tuple(_geometry(stamp, surface, camera, optical_from_face) for stamp in surface.stamps))
+    return Render(
+        rgb,
+        mask,
+        centres.depth * np.float32(1e-3),
+        camera,
+        optical_from_face,
+        tuple(_geometry(stamp, surface, camera, optical_from_face) for stamp in surface.stamps),
+    )
 
 
-def _mask(surface: Surface, hits: relief.Hits, camera: PinholeCamera, optical_from_face: Rigid, binning: int) -> np.ndarray:
+def _mask(
+    surface: Surface, hits: relief.Hits, camera: PinholeCamera, optical_from_face: Rigid, binning: int
+) -> np.ndarray:
     """uint8 0 or 255: the share of each pixel that sees altered metal, or through which altered metal is gone."""
     height, width = hits.depth.shape
     if not surface.stamps:
@@ -128,5 +147,13 @@ def _geometry(stamp: Stamp, surface: Surface, camera: PinholeCamera, optical_fro
     u, v = camera.project(position)[0]
     left, right, low, high = stamp.extent
     inside = 0 <= u <= camera.width - 1 and 0 <= v <= camera.height - 1
-    return DefectGeometry(stamp.spec, tuple(float(p) / 1e3 for p in position), tuple(float(n) for n in normal),
-                          (right - left, high - low), stamp.depth, stamp.area, (float(u), float(v)), bool(inside))
+    return DefectGeometry(
+        stamp.spec,
+        tuple(float(p) / 1e3 for p in position),
+        tuple(float(n) for n in normal),
+        (right - left, high - low),
+        stamp.depth,
+        stamp.area,
+        (float(u), float(v)),
+        bool(inside),
+    )

@@ -17,7 +17,8 @@ _LEVELS = 1 << 12
 def expose(radiance: np.ndarray, conditions: Conditions, binning: int, rng: np.random.Generator) -> np.ndarray:
     """Take the picture: radiance float32 (height, width, 3) to uint8 RGB, ``binning`` times smaller each way.
 
-    Blur radii scale with the image, so a shot looks alike at every resolution before binning.  Noise is drawn from ``rng``
+    Blur radii scale with the image, so a shot looks alike at every resolution before binning.  Noise is drawn from
+    ``rng``
     alone: photon noise by ``full_well`` and read noise, both after binning.
     """
     height, width = radiance.shape[:2]
@@ -29,7 +30,9 @@ def expose(radiance: np.ndarray, conditions: Conditions, binning: int, rng: np.r
     if binning > 1:
         light = cv2.resize(light, (width // binning, height // binning), interpolation=cv2.INTER_AREA)
     np.clip(light, 0, 1, out=light)
-    deviation = np.sqrt(light * np.float32(1 / conditions.full_well) + np.float32((conditions.read_noise / conditions.full_well) ** 2))
+    deviation = np.sqrt(
+        light * np.float32(1 / conditions.full_well) + np.float32((conditions.read_noise / conditions.full_well) ** 2)
+    )
     deviation *= _noise(rng, light.size).reshape(light.shape)
     light += deviation
     np.clip(light, 0, 1, out=light)
@@ -39,7 +42,8 @@ def expose(radiance: np.ndarray, conditions: Conditions, binning: int, rng: np.r
 
 @lru_cache(maxsize=1)
 def _stock() -> np.ndarray:
-    """Four million standard normal numbers; a shot reads a random run of them, which is forty times cheaper than drawing."""
+    """Four million standard normal numbers; a shot reads a random run of them, which is forty times cheaper than
+    drawing."""
     stock = np.random.default_rng(7741).standard_normal(_STOCK, dtype=np.float32)
     stock.flags.writeable = False
     return stock
@@ -48,7 +52,7 @@ def _stock() -> np.ndarray:
 def _noise(rng: np.random.Generator, count: int) -> np.ndarray:
     stock, start = _stock(), int(rng.integers(_STOCK))
     if start + count <= _STOCK:
-        return stock[start:start + count]
+        return stock[start : start + count]
     return np.resize(np.concatenate([stock[start:], stock]), count)
 
 
@@ -84,7 +88,12 @@ def _field(conditions: Conditions, width: int, height: int) -> np.ndarray:
 def _glare(conditions: Conditions, width: int, height: int) -> np.ndarray:
     x, y = _axes(width, height)
     dx, dy = x + 0.5 - conditions.glare_x, y - (conditions.glare_y - 0.5) * height / width
-    veil = conditions.glare * conditions.key * 1.6 * np.exp(-0.5 * (dx * dx + dy * dy) / max(conditions.glare_size, 0.01) ** 2)
+    veil = (
+        conditions.glare
+        * conditions.key
+        * 1.6
+        * np.exp(-0.5 * (dx * dx + dy * dy) / max(conditions.glare_size, 0.01) ** 2)
+    )
     return cv2.resize(veil.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
@@ -95,7 +104,9 @@ def _blur(light: np.ndarray, conditions: Conditions, scale: float) -> np.ndarray
     if conditions.defocus_px >= 2:
         light = cv2.filter2D(light, -1, _disc(conditions.defocus_px * scale), borderType=cv2.BORDER_REPLICATE)
     if conditions.motion_px > 0.5:
-        light = cv2.filter2D(light, -1, _streak(conditions.motion_px * scale, conditions.motion_deg), borderType=cv2.BORDER_REPLICATE)
+        light = cv2.filter2D(
+            light, -1, _streak(conditions.motion_px * scale, conditions.motion_deg), borderType=cv2.BORDER_REPLICATE
+        )
     return light
 
 

@@ -1,7 +1,8 @@
 """Signed distances of the plane figures that parts are made of, in mm: negative inside, zero on the outline.
 
-Distances rather than rasters, because one distance field yields the wall, the chamfer, the anti-aliased material border
-and the lay of the tool marks of a feature, all at sub-texel accuracy.  Formulas: I. Quilez, "2D distance functions".
+Distances rather than rasters, because one distance field yields the wall, the chamfer, the anti-aliased material
+border and the lay of the tool marks of a feature, all at sub-texel accuracy.  Formulas: I.  Quilez, "2D distance
+functions".
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ def circle(x: Field, y: Field, cx: float, cy: float, radius: float) -> Field:
     return np.hypot(x - np.float32(cx), y - np.float32(cy)) - np.float32(radius)
 
 
-def box(x: Field, y: Field, half_x: float, half_y: float, corner: float = 0.0, cx: float = 0.0, cy: float = 0.0) -> Field:
+def box(
+    x: Field, y: Field, half_x: float, half_y: float, corner: float = 0.0, cx: float = 0.0, cy: float = 0.0
+) -> Field:
     """Upright rectangle around (cx, cy) with rounded corners; ``half_x``, ``half_y`` are half the outer sides."""
     qx = np.abs(x - np.float32(cx)) - np.float32(half_x - corner)
     qy = np.abs(y - np.float32(cy)) - np.float32(half_y - corner)

@@ -1,7 +1,8 @@
-"""What each kind of defect does to the metal: the height it takes or gives, and how it changes tone, gloss and colour.
+"""What each kind of defect does to the metal: the height it takes or gives, and how it changes tone, gloss and
+colour.
 
-Every effect is cut off sharply at the defect's support, and the support is what ``altered`` records, so the ground truth is
-exact by construction: outside it no value of the surface changes.
+Every effect is cut off sharply at the defect's support, and the support is what ``altered`` records, so the ground
+truth is exact by construction: outside it no value of the surface changes.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class Layers:
 class Stamp:
     """What one defect changed, in the face frame.
 
-    centre: mm, the centroid of the altered texels, on the surface as it is with the defect.  normal: unit vector out of the
-    metal, of the sound surface, averaged over the altered texels.  extent: smallest and largest x and y, mm.
+    centre: mm, the centroid of the altered texels, on the surface as it is with the defect.  normal: unit vector out
+    of the metal, of the sound surface, averaged over the altered texels.  extent: smallest and largest x and y, mm.
     depth: largest displacement, mm (negative into the metal).  area: altered area seen along the face's normal, mm^2.
     """
 
@@ -50,8 +51,8 @@ class Stamp:
 class Effect:
     """What a defect does on its window, float32 (rows, columns) or scalars: ``support`` (bool) bounds all of it.
 
-    rise: added height, mm.  grain: factor on the grain's slopes.  tone, openness: factors.  roughness, tint: new value where
-    ``blend`` is 1, the old one where it is 0.
+    rise: added height, mm.  grain: factor on the grain's slopes.  tone, openness: factors.  roughness, tint: new
+    value where ``blend`` is 1, the old one where it is 0.
     """
 
     support: np.ndarray
@@ -66,7 +67,8 @@ class Effect:
 
 @dataclass(frozen=True, eq=False)
 class _Site:
-    """A window turned to a defect: ``along`` and ``across`` in mm from its centre, the sound heights, a random source."""
+    """A window turned to a defect: ``along`` and ``across`` in mm from its centre, the sound heights, a random
+    source."""
 
     along: np.ndarray
     across: np.ndarray
@@ -82,7 +84,9 @@ class _Site:
     def blob(self, ragged: float, lobes_mm: float, aspect: float = 1.0) -> np.ndarray:
         """Signed distance-like field of an irregular patch of the site's size, mm, negative inside."""
         noise = self.noise(lobes_mm)
-        return np.hypot(self.along / math.sqrt(aspect), self.across * math.sqrt(aspect)) - self.size / 2 * (1 + ragged * noise)
+        return np.hypot(self.along / math.sqrt(aspect), self.across * math.sqrt(aspect)) - self.size / 2 * (
+            1 + ragged * noise
+        )
 
     def noise(self, sigma_mm: float) -> np.ndarray:
         field = self.rng.standard_normal(self.along.shape, dtype=np.float32)
@@ -98,8 +102,14 @@ def stamp(layers: Layers, sound: Nominal, spec: DefectSpec) -> Stamp:
     c, s = math.cos(math.radians(spec.angle_deg)), math.sin(math.radians(spec.angle_deg))
     x, y = window.x - np.float32(spec.x), window.y - np.float32(spec.y)
     cut = window.slices
-    site = _Site(x * np.float32(c) + y * np.float32(s), y * np.float32(c) - x * np.float32(s), sound.height[cut],
-                 spec.size_mm, spec.severity, np.random.default_rng((spec.seed, 7)))
+    site = _Site(
+        x * np.float32(c) + y * np.float32(s),
+        y * np.float32(c) - x * np.float32(s),
+        sound.height[cut],
+        spec.size_mm,
+        spec.severity,
+        np.random.default_rng((spec.seed, 7)),
+    )
     effect = _EFFECTS[spec.kind](site)
     support = effect.support & sound.part[cut]
     rise = np.where(support, effect.rise, 0).astype(np.float32)
@@ -133,18 +143,32 @@ def _record(layers: Layers, sound: Nominal, spec: DefectSpec, support: np.ndarra
     rows, columns = np.nonzero(support)
     if not len(rows):
         at = Grid().around(spec.x, spec.y, TEXEL_MM)
-        return Stamp(spec, (spec.x, spec.y, float(sound.height[at.row, at.column])), (0.0, 0.0, 1.0),
-                     (spec.x, spec.x, spec.y, spec.y), 0.0, 0.0)
+        return Stamp(
+            spec,
+            (spec.x, spec.y, float(sound.height[at.row, at.column])),
+            (0.0, 0.0, 1.0),
+            (spec.x, spec.x, spec.y, spec.y),
+            0.0,
+            0.0,
+        )
     x, y = Grid().x[0, columns], Grid().y[rows, 0]
     centre_row, centre_column = int(round(rows.mean())), int(round(columns.mean()))
-    slopes = (np.array([0.0, 0.0]) if spec.kind == "missing_hole" else
-              np.array([sound.slope_x[rows, columns].mean(), sound.slope_y[rows, columns].mean()], np.float64))
+    slopes = (
+        np.array([0.0, 0.0])
+        if spec.kind == "missing_hole"
+        else np.array([sound.slope_x[rows, columns].mean(), sound.slope_y[rows, columns].mean()], np.float64)
+    )
     normal = np.array([-slopes[0], -slopes[1], 1.0])
     normal /= np.linalg.norm(normal)
     change = layers.height[rows, columns] - sound.height[rows, columns]
-    return Stamp(spec, (float(x.mean()), float(y.mean()), float(layers.height[centre_row, centre_column])),
-                 tuple(float(v) for v in normal), (float(x.min()), float(x.max()), float(y.min()), float(y.max())),
-                 float(change[np.abs(change).argmax()]), float(len(rows) * TEXEL_MM ** 2))
+    return Stamp(
+        spec,
+        (float(x.mean()), float(y.mean()), float(layers.height[centre_row, centre_column])),
+        tuple(float(v) for v in normal),
+        (float(x.min()), float(x.max()), float(y.min()), float(y.max())),
+        float(change[np.abs(change).argmax()]),
+        float(len(rows) * TEXEL_MM**2),
+    )
 
 
 def _scratch(site: _Site) -> Effect:
@@ -159,8 +183,14 @@ def _scratch(site: _Site) -> Effect:
     groove = np.exp(-0.5 * (off / (width * 0.75)) ** 2)
     lip = np.exp(-0.5 * ((off - 1.5 * width) / (0.4 * width)) ** 2)
     deep = site.rng.uniform(0.09, 0.14) * site.severity * taper * skip
-    return Effect(support, rise=deep * (0.35 * lip - groove), grain=1 - 0.8 * groove, tone=1 + 0.55 * site.severity * groove * skip,
-                  roughness=0.24, blend=0.8 * groove)
+    return Effect(
+        support,
+        rise=deep * (0.35 * lip - groove),
+        grain=1 - 0.8 * groove,
+        tone=1 + 0.55 * site.severity * groove * skip,
+        roughness=0.24,
+        blend=0.8 * groove,
+    )
 
 
 def _crack(site: _Site) -> Effect:
@@ -179,9 +209,17 @@ def _crack(site: _Site) -> Effect:
     branch = np.abs(site.across - root - lean * run - 0.12 * np.sin(5 * run)) / (width * 1.1)
     branch[(run < 0) | (run > half * 0.45)] = 99
     off = np.minimum(off, branch)
-    core = np.exp(-0.5 * off ** 2)
-    return Effect(off < 2.0, rise=-0.45 * site.severity * core, grain=1 - 0.7 * core, tone=1 - 0.72 * min(site.severity, 1.2) * core,
-                  openness=1 - 0.6 * core, roughness=0.8, tint=-0.1, blend=core)
+    core = np.exp(-0.5 * off**2)
+    return Effect(
+        off < 2.0,
+        rise=-0.45 * site.severity * core,
+        grain=1 - 0.7 * core,
+        tone=1 - 0.72 * min(site.severity, 1.2) * core,
+        openness=1 - 0.6 * core,
+        roughness=0.8,
+        tint=-0.1,
+        blend=core,
+    )
 
 
 def _dent(site: _Site) -> Effect:
@@ -192,8 +230,15 @@ def _dent(site: _Site) -> Effect:
     rim = np.exp(-0.5 * ((r - 0.86) / 0.07) ** 2)
     deep = site.rng.uniform(0.13, 0.17) * site.size * site.severity
     struck = np.clip(1.6 * bowl, 0, 1)
-    return Effect(r < 1.05, rise=deep * (0.10 * rim - bowl), grain=1 - 0.85 * struck, tone=1 + 0.16 * struck - 0.08 * rim,
-                  openness=1 - 0.15 * bowl, roughness=0.30, blend=0.6 * struck)
+    return Effect(
+        r < 1.05,
+        rise=deep * (0.10 * rim - bowl),
+        grain=1 - 0.85 * struck,
+        tone=1 + 0.16 * struck - 0.08 * rim,
+        openness=1 - 0.15 * bowl,
+        roughness=0.30,
+        blend=0.6 * struck,
+    )
 
 
 def _pit(site: _Site) -> Effect:
@@ -202,13 +247,15 @@ def _pit(site: _Site) -> Effect:
     for _ in range(count):
         spread = site.size / 2 * 0.7
         u, v = site.rng.uniform(-spread, spread, 2)
-        radius = site.rng.uniform(0.35, 0.75) * (0.7 + 0.1 * site.size)
+        radius = site.rng.uniform(0.42, 0.80) * (0.75 + 0.1 * site.size)
         off = np.hypot(site.along - u, site.across - v) / radius + 0.12 * site.noise(0.4)
-        deep = np.maximum(deep, np.clip(1 - off ** 2, 0, 1) * radius * 0.9)
+        deep = np.maximum(deep, np.clip(1 - off**2, 0, 1) * radius * 0.9)
         support |= off < 1.05
     deep *= site.severity
     shade = np.clip(deep / 0.5, 0, 1)
-    return Effect(support, rise=-deep, tone=1 - 0.55 * shade, openness=1 - 0.5 * shade, roughness=0.75, blend=0.8 * shade)
+    return Effect(
+        support, rise=-deep, tone=1 - 0.65 * shade, openness=1 - 0.6 * shade, roughness=0.75, blend=0.8 * shade
+    )
 
 
 def _chip(site: _Site) -> Effect:
@@ -220,8 +267,15 @@ def _chip(site: _Site) -> Effect:
     rise = np.minimum(floor - site.height, 0)
     rise = np.where((outline < 0) & (site.height > top - 0.5 * site.size), rise, 0)
     support = rise < -0.03
-    return Effect(support, rise=np.where(support, rise, 0), grain=0.3, tone=1.12 + 0.10 * site.noise(0.5), openness=0.9,
-                  roughness=0.55, blend=0.9)
+    return Effect(
+        support,
+        rise=np.where(support, rise, 0),
+        grain=0.3,
+        tone=1.12 + 0.10 * site.noise(0.5),
+        openness=0.9,
+        roughness=0.55,
+        blend=0.9,
+    )
 
 
 def _stain(site: _Site) -> Effect:
@@ -230,9 +284,21 @@ def _stain(site: _Site) -> Effect:
     rim = np.exp(-0.5 * ((outline + 0.10 * site.size) / (0.07 * site.size)) ** 2)
     wet = inside * (0.75 + 0.18 * site.noise(0.8)) + 0.3 * rim * (inside > 0)
     strength = np.clip(wet, 0, 1.2) * site.severity
-    return Effect(inside > 0.08, tone=1 - 0.42 * np.clip(strength, 0, 1), roughness=0.55, tint=0.75,
-                  blend=np.clip(0.75 * strength, 0, 1), grain=1 - 0.2 * inside)
+    return Effect(
+        inside > 0.08,
+        tone=1 - 0.42 * np.clip(strength, 0, 1),
+        roughness=0.55,
+        tint=0.75,
+        blend=np.clip(0.75 * strength, 0, 1),
+        grain=1 - 0.2 * inside,
+    )
 
 
 _EFFECTS: dict[str, Callable[[_Site], Effect]] = {
-    "chip": _chip, "crack": _crack, "dent": _dent, "pit": _pit, "scratch": _scratch, "stain": _stain}
+    "chip": _chip,
+    "crack": _crack,
+    "dent": _dent,
+    "pit": _pit,
+    "scratch": _scratch,
+    "stain": _stain,
+}

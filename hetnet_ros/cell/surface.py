@@ -1,7 +1,7 @@
 """One part's face as matter: its displaced heights and what each texel reflects, defects included.
 
-The nominal face is shared; a part adds its own grain, tool marks, tone and defects.  ``altered`` is the ground truth: it
-marks the texels whose shape or reflectance a defect has changed, and the image's mask is read from it.
+The nominal face is shared; a part adds its own grain, tool marks, tone and defects.  ``altered`` is the ground truth:
+it marks the texels whose shape or reflectance a defect has changed, and the image's mask is read from it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class Surface:
     """One part's face, float32 maps.
 
     sound_height, height: (ROWS, COLUMNS) mm, without and with defects (the same array when there are none).
-    optics: (ROWS, COLUMNS, 4): slope dz/dx, slope dz/dy, tone, roughness.  openness, tint: (ROWS, COLUMNS), as in Nominal.
+    optics: (ROWS, COLUMNS, 4): slope dz/dx, slope dz/dy, tone, roughness.  openness, tint: (ROWS, COLUMNS), as in
+    Nominal.
     altered: (ROWS, COLUMNS), 1 where a defect changed anything, else 0.  stamps: one per defect, in order.
     """
 
@@ -66,7 +67,7 @@ def _on_its_plate(name: str) -> np.ndarray:
 @lru_cache(maxsize=8)
 def _part_window(name: str) -> tuple[slice, slice]:
     rows, columns = np.nonzero(nominal(name).part)
-    return np.s_[rows.min():rows.max() + 1, columns.min():columns.max() + 1]
+    return np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
 def _finish(shape: Nominal, window: tuple[slice, slice], rng: np.random.Generator, optics: np.ndarray) -> None:

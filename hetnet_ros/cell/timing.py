@@ -27,7 +27,10 @@ def main() -> None:
         photograph(draw_part(face, 0, 0), draw_shot(draw_part(face, 0, 0), 0), camera)
         new = [_cpu_ms(face, 1 + k, 0, camera) for k in range(args.repeat)]
         again = [_cpu_ms(face, args.repeat, 1 + k, camera) for k in range(args.repeat)]
-        print(f"{face:6} new part {median(new):5.1f} ({min(new):5.1f})   same part {median(again):5.1f} ({min(again):5.1f})")
+        print(
+            f"{face:6} new part {median(new):5.1f} ({min(new):5.1f})   "
+            f"same part {median(again):5.1f} ({min(again):5.1f})"
+        )
 
 
 def _cpu_ms(face: str, index: int, number: int, camera: PinholeCamera) -> float:

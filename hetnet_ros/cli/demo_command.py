@@ -1,7 +1,8 @@
-"""``hetnet demo``: the whole of it in one command, with real nodes: teach a virtual part, inspect twenty, show the verdicts.
+"""``hetnet demo``: the whole of it in one command, with real nodes: teach a virtual part, inspect twenty, show the
+verdicts.
 
-The inspector and the camera are processes of their own that speak ROS 2 over DDS, in a domain of their own; what the table
-shows came over the wire.  Nothing stays running, whichever way the command ends.
+The inspector and the camera are processes of their own that speak ROS 2 over DDS, in a domain of their own; what the
+table shows came over the wire.  Nothing stays running, whichever way the command ends.
 """
 
 from __future__ import annotations
@@ -39,16 +40,24 @@ _RATE_HZ = 2.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from hetnet_ros.cell.faces import FACES
 
-    parser.add_argument("--out", metavar="DIR", type=Path, default=Path("demo_out"), help="folder to write to (default: demo_out)")
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, default=Path("demo_out"), help="folder to write to (default: demo_out)"
+    )
     parser.add_argument("--parts", type=int, default=20, metavar="N", help="parts to inspect (default: 20)")
     parser.add_argument("--face", choices=tuple(FACES), default="front", help="face of the part (default: front)")
-    parser.add_argument("--images", type=int, default=80, metavar="N", help="pictures of good parts to teach from (default: 80)")
+    parser.add_argument(
+        "--images", type=int, default=80, metavar="N", help="pictures of good parts to teach from (default: 80)"
+    )
     parser.add_argument("--steps", type=int, default=250, metavar="N", help="teaching steps (default: 250)")
     parser.add_argument("--preset", default="edge", help="preset, as in hetnet train (default: edge)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the parts and of the teaching (default: 0)")
     parser.add_argument("--model", metavar="FILE", type=Path, help="inspect with this model instead of teaching one")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="device of the inspector (default: auto)")
-    parser.add_argument("--domain", type=int, metavar="ID", help="ROS domain (default: one that is unlikely to be in use)")
+    parser.add_argument(
+        "--device", default="auto", choices=("auto", "cpu", "cuda"), help="device of the inspector (default: auto)"
+    )
+    parser.add_argument(
+        "--domain", type=int, metavar="ID", help="ROS domain (default: one that is unlikely to be in use)"
+    )
     parser.add_argument("--fresh", action="store_true", help="teach again even if a model is kept")
 
 
@@ -62,10 +71,13 @@ def run(args: argparse.Namespace) -> int:
     with _sigterm_as_interrupt():
         model = args.model or taught_model(lesson, args.out / "model", args.fresh, _say)
         with NodeProcesses(args.out / "logs", environment) as nodes:
-            _say(f"Starting the nodes virtual_camera and inspector (ROS domain {environment['ROS_DOMAIN_ID']}, this machine only).")
-            nodes.start("virtual_camera", _camera_arguments(args, lesson))
-            nodes.start("inspector", ["-r", f"__ns:={_NAMESPACE}", "-p", f"model:={model.absolute()}", "-p", f"device:={args.device}",
-                                      "-p", "overlay.max_rate:=0.0"])
+            _say(
+                "Starting the nodes virtual_camera and inspector "
+                f"(ROS domain {environment['ROS_DOMAIN_ID']}, this machine only)."
+            )
+            nodes.start("virtual_camera", _ros_arguments(_camera_parameters(args, lesson)))
+            inspector = {"model": model.absolute(), "device": args.device, "overlay.max_rate": 0.0}
+            nodes.start("inspector", _ros_arguments(inspector))
             parts = _inspect(args, nodes)
     _report(parts, args, lesson)
     return 0
@@ -74,27 +86,53 @@ def run(args: argparse.Namespace) -> int:
 def _checked(args: argparse.Namespace) -> Lesson:
     from hetnet_ros.cli.demo_model import Lesson
 
-    for flag, low, high in (("parts", 1, 1000), ("images", 4, 10_000), ("steps", 1, 10**6), ("seed", 0, 2**30), ("domain", 0, 232)):
+    for flag, low, high in (
+        ("parts", 1, 1000),
+        ("images", 4, 10_000),
+        ("steps", 1, 10**6),
+        ("seed", 0, 2**30),
+        ("domain", 0, 232),
+    ):
         value = getattr(args, flag)
         if value is not None and not low <= value <= high:
             raise InputError(f"--{flag} is {value}: use {low} to {high}")
     if args.model is not None and not args.model.is_file():
         raise InputError(f"--model {args.model}: there is no such file")
     if importlib.util.find_spec("rclpy") is None or importlib.util.find_spec("hetnet_ros.msg") is None:
-        raise InputError("the demonstration needs ROS 2 and this package's messages: run scripts/setup, or source a ROS 2 "
-                         "installation and this package's install/setup.bash")
+        raise InputError(
+            "the demonstration needs ROS 2 and this package's messages: run scripts/setup, or source a ROS 2 "
+            "installation and this package's install/setup.bash"
+        )
     try:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to {args.out}: {error.strerror}") from None
-    return Lesson(args.face, _ILLUMINATIONS, _JITTER, _DISTANCE_MM, _WIDTH, _HEIGHT, args.images, args.preset, args.steps, args.seed)
+    return Lesson(
+        args.face,
+        _ILLUMINATIONS,
+        _JITTER,
+        _DISTANCE_MM,
+        _WIDTH,
+        _HEIGHT,
+        args.images,
+        args.preset,
+        args.steps,
+        args.seed,
+    )
 
 
-def _camera_arguments(args: argparse.Namespace, lesson: Lesson) -> list[str]:
-    values = {"face": lesson.face, "seed": args.seed, "illumination": lesson.illuminations[0], "jitter": lesson.jitter,
-              "distance_mm": lesson.distance_mm, "width": lesson.width, "height": lesson.height, "rate_hz": _RATE_HZ,
-              "part_index": 0, "publish_depth": False}
-    return ["-r", f"__ns:={_NAMESPACE}", *(word for name, value in values.items() for word in ("-p", f"{name}:={value}"))]
+def _camera_parameters(args: argparse.Namespace, lesson: Lesson) -> dict[str, object]:
+    return {
+        "face": lesson.face, "seed": args.seed, "illumination": lesson.illuminations[0], "jitter": lesson.jitter,
+        "distance_mm": lesson.distance_mm, "width": lesson.width, "height": lesson.height, "rate_hz": _RATE_HZ,
+        "part_index": 0, "publish_depth": False,
+    }
+
+
+def _ros_arguments(parameters: dict[str, object]) -> list[str]:
+    """What follows ``--ros-args`` for a node of the demonstration."""
+    given = (word for name, value in parameters.items() for word in ("-p", f"{name}:={value}"))
+    return ["-r", f"__ns:={_NAMESPACE}", *given]
 
 
 def _inspect(args: argparse.Namespace, nodes) -> list[ShownPart]:
@@ -114,8 +152,18 @@ def _inspect(args: argparse.Namespace, nodes) -> list[ShownPart]:
         for part in show.show(range(args.parts)):
             parts.append(part)
             write_overlay(part, args.out / "overlays")
-            _say(_row(part.part_id, part.truth, _verdict(part), part.reason or "-", f"{part.score:.3f}", f"{part.p_value:.3f}",
-                      f"{part.latency_ms:.0f} ms", _remark(part)))
+            _say(
+                _row(
+                    part.part_id,
+                    part.truth,
+                    _verdict(part),
+                    part.reason or "-",
+                    f"{part.score:.3f}",
+                    f"{part.p_value:.3f}",
+                    f"{part.latency_ms:.0f} ms",
+                    _remark(part),
+                )
+            )
     finally:
         show.close()
     return parts
@@ -129,15 +177,36 @@ def _report(parts: Sequence[ShownPart], args: argparse.Namespace, lesson: Lesson
     with (args.out / "verdicts.csv").open("w", newline="") as table:
         rows = csv.writer(table, lineterminator="\n")
         rows.writerow(("part", "truth", "verdict", "reason", "detail", "score", "p_value", "latency_ms"))
-        rows.writerows((p.part_id, p.truth, _verdict(p), p.reason, p.detail, f"{p.score:.4f}", f"{p.p_value:.4f}", f"{p.latency_ms:.1f}")
-                       for p in parts)
+        rows.writerows(
+            (
+                p.part_id,
+                p.truth,
+                _verdict(p),
+                p.reason,
+                p.detail,
+                f"{p.score:.4f}",
+                f"{p.p_value:.4f}",
+                f"{p.latency_ms:.1f}",
+            )
+            for p in parts
+        )
     good, bad = [p for p in parts if p.truth == "good"], [p for p in parts if p.truth != "good"]
-    summary = [f"{len(group)} {name}: {_counts(group)}" for name, group in (("defective", bad), ("good", good)) if group]
+    summary = [
+        f"{len(group)} {name}: {_counts(group)}" for name, group in (("defective", bad), ("good", good)) if group
+    ]
     latency = f"median latency {median(p.latency_ms for p in parts):.0f} ms from image to verdict"
     _say("\n" + "\n".join(summary) + f"\n{latency}")
     sheet = args.out / "contact_sheet.png"
-    write_sheet(parts, "HetNet: verdicts on virtual parts", f"face {lesson.face}   |   {'   |   '.join(summary)}   |   {latency}", sheet)
-    _say(f"Pictures: {sheet}, {args.out / 'overlays'}; table: {args.out / 'verdicts.csv'}; node logs: {args.out / 'logs'}")
+    write_sheet(
+        parts,
+        "HetNet: verdicts on virtual parts",
+        f"face {lesson.face}   |   {'   |   '.join(summary)}   |   {latency}",
+        sheet,
+    )
+    _say(
+        f"Pictures: {sheet}, {args.out / 'overlays'}\n"
+        f"Table: {args.out / 'verdicts.csv'}; node logs: {args.out / 'logs'}"
+    )
 
 
 def _verdict(part: ShownPart) -> str:
@@ -173,6 +242,7 @@ def _say(line: str) -> None:
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
     """Let SIGTERM end the command the way Ctrl-C does, clean-up included."""
+
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 

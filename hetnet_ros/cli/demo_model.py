@@ -16,8 +16,9 @@ from hetnet_ros.errors import InputError
 class Lesson:
     """What the model is taught.
 
-    face, illuminations, jitter, distance_mm, width, height: how the parts are shown, as the virtual camera's parameters of
-    these names.  images: number of pictures of good parts.  preset, steps, seed: as in ``hetnet train``.
+    face, illuminations, jitter, distance_mm, width, height: how the parts are shown, as the virtual camera's
+    parameters of these names.  images: number of pictures of good parts.  preset, steps, seed: as in ``hetnet
+    train``.
     """
 
     face: str
@@ -33,12 +34,14 @@ class Lesson:
 
     @property
     def key(self) -> str:
-        """Short name of everything that the model depends on: this lesson, the preset's text and the cell's own code."""
+        """Short name of all that the model depends on: this lesson, the preset's text and the cell's own code."""
         import hetnet_ros.cell
         from hetnet_ros.resources import config_path
 
         digest = hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode())
-        preset = Path(self.preset) if self.preset.endswith((".yaml", ".yml")) else config_path(f"presets/{self.preset}.yaml")
+        preset = (
+            Path(self.preset) if self.preset.endswith((".yaml", ".yml")) else config_path(f"presets/{self.preset}.yaml")
+        )
         digest.update(preset.read_bytes() if preset.is_file() else b"")
         for source in sorted(Path(hetnet_ros.cell.__file__).parent.glob("*.py")):
             digest.update(source.read_bytes())
@@ -66,8 +69,14 @@ def taught_model(lesson: Lesson, folder: Path, fresh: bool, say) -> Path:
         pass
     preset = load_preset(lesson.preset)
     preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=lesson.steps))
-    report = teach(images, model, preset, seed=lesson.seed, part_name=f"virtual_{lesson.face}",
-                   resume=checkpoint_path(model).exists() and not fresh)
+    report = teach(
+        images,
+        model,
+        preset,
+        seed=lesson.seed,
+        part_name=f"virtual_{lesson.face}",
+        resume=checkpoint_path(model).exists() and not fresh,
+    )
     say(f"Taught in {report.seconds:.0f} s: model {report.model_id}, kept in {model}.")
     return model
 

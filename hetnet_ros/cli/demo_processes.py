@@ -18,8 +18,11 @@ _GRACE_SECONDS = 8.0
 
 def ros_environment(domain: int) -> dict[str, str]:
     """This process's environment with a ROS graph of its own: local to this machine, in ``domain``."""
-    local = {"ROS_LOCALHOST_ONLY": "1"} if os.environ.get("ROS_DISTRO") in ("foxy", "galactic", "humble") else {
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    local = (
+        {"ROS_LOCALHOST_ONLY": "1"}
+        if os.environ.get("ROS_DISTRO") in ("foxy", "galactic", "humble")
+        else {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    )
     return {**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONUNBUFFERED": "1", **local}
 
 
@@ -39,7 +42,12 @@ class NodeProcesses:
         with (self._logs / f"{node}.log").open("wb") as log:
             self._running[node] = subprocess.Popen(
                 [sys.executable, "-m", "hetnet_ros.cli.main", "run", node, "--ros-args", *ros_arguments],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=self._environment, start_new_session=True)
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+            )
 
     def check(self) -> None:
         """InputError with the last line of its log if a node has ended."""
@@ -53,7 +61,9 @@ class NodeProcesses:
         lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
         return f"{lines[-1] if lines else 'it said nothing'} (log: {path})"
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         deadline = time.monotonic() + _GRACE_SECONDS
         for process in self._running.values():
             if process.poll() is None:

@@ -1,4 +1,5 @@
-"""The demonstration's pictures: one overlay for each part, and one sheet that shows all of them with truth and verdict."""
+"""The demonstration's pictures: one overlay for each part, and one sheet that shows all of them with truth and
+verdict."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def write_overlay(part: ShownPart, folder: Path) -> Path:
 
 
 def write_sheet(parts: Sequence[ShownPart], title: str, subtitle: str, path: Path) -> None:
-    """Write the contact sheet: tiles in rows of five, framed in the verdict's colour, the true place of a defect in blue."""
+    """Write the contact sheet: tiles in rows of five, framed in the verdict's colour, the true place of a defect in
+    blue."""
     rows = math.ceil(len(parts) / _COLUMNS)
     pitch_x, pitch_y = _TILE[0] + _GAP, _TILE[1] + _CAPTION + _GAP
     sheet = Image.new("RGB", (_GAP + min(_COLUMNS, len(parts)) * pitch_x, _HEAD + rows * pitch_y + _GAP), _PAPER)
@@ -55,8 +57,17 @@ def _tile(sheet: Image.Image, pen: ImageDraw.ImageDraw, part: ShownPart, x: int,
     sheet.paste(picture, (left, top))
     if part.truth_box is not None:
         box, spare = part.truth_box, 9
-        pen.rounded_rectangle((left + box.x * scale - spare, top + box.y * scale - spare, left + (box.x + box.width) * scale + spare,
-                               top + (box.y + box.height) * scale + spare), 6, outline=_TRUTH, width=2)
+        pen.rounded_rectangle(
+            (
+                left + box.x * scale - spare,
+                top + box.y * scale - spare,
+                left + (box.x + box.width) * scale + spare,
+                top + (box.y + box.height) * scale + spare,
+            ),
+            6,
+            outline=_TRUTH,
+            width=2,
+        )
     middle, small = ImageFont.load_default(20), ImageFont.load_default(15)
     words = Verdict(part.verdict).name + (f" ({part.reason})" if part.reason not in ("", "anomaly") else "")
     pen.text((x + 12, y + height + 2), f"{part.index:02d}  {words}", colour, middle)
@@ -67,7 +78,9 @@ def _tile(sheet: Image.Image, pen: ImageDraw.ImageDraw, part: ShownPart, x: int,
 
 def _legend(pen: ImageDraw.ImageDraw, right: int) -> None:
     font = ImageFont.load_default(17)
-    entries = [(verdict.name, VERDICT_COLOURS[verdict]) for verdict in (Verdict.PASS, Verdict.REJECT, Verdict.UNCERTAIN)]
+    entries = [
+        (verdict.name, VERDICT_COLOURS[verdict]) for verdict in (Verdict.PASS, Verdict.REJECT, Verdict.UNCERTAIN)
+    ]
     for words, colour in [("true place of the defect", _TRUTH), *reversed(entries)]:
         right -= pen.textlength(words, font)
         pen.text((right, 62), words, _INK, font)

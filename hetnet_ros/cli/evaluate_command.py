@@ -9,8 +9,15 @@ from pathlib import Path
 SUMMARY = "measure a model on labelled images"
 
 EPILOG = """\
-DATA is a category folder in MVTec layout: test/<type>/<image> and ground_truth/<type>/<image>_mask.png, where the type
-"good" has no masks.  Without any ground_truth folder only images are scored.  See docs/evaluation.md."""
+DATA is a labelled data set: a category folder in the layout of MVTec AD, MPDD, MVTec LOCO or BTAD, an object of VisA,
+KolektorSDD or KolektorSDD2, a tree like MSC-AD's, or plain folders of images, of which one is called "good".  The layout
+is found by itself; without masks only images are scored.
+
+Where images were taken under several conditions, a second table compares them.  Names such as front_high_300_0007 (surface,
+illumination, resolution, number) and MSC-AD's folders are understood; --conditions or --condition-pattern state others:
+  hetnet evaluate tile.safetensors tiles --condition-pattern 'exp(?P<exposure>[0-9])'
+
+See docs/evaluation.md."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,18 +31,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="write each image's raw anomaly map, float32 at the image's size, to DIR/<type>/<stem>.npy",
     )
+    conditions = parser.add_mutually_exclusive_group()
+    conditions.add_argument(
+        "--conditions",
+        metavar="FILE.csv",
+        type=Path,
+        help="report by the conditions in a table with a column 'image' (path below DATA, or stem) and one for each axis",
+    )
+    conditions.add_argument(
+        "--condition-pattern",
+        metavar="REGEX",
+        help="report by the named groups of a regular expression that is searched in each image's path below DATA",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
 
 
 def run(args: argparse.Namespace) -> int:
+    from hetnet_ros.evaluation.condition_sources import find_conditions
     from hetnet_ros.evaluation.datasets import open_dataset
     from hetnet_ros.evaluation.output_files import check_output_file, check_output_folder
 
     dataset = open_dataset(args.data)
+    conditions = find_conditions(dataset, args.conditions, args.condition_pattern)
     check_output_file(args.json)
     check_output_file(args.report)
     check_output_folder(args.maps)
 
+    from hetnet_ros.evaluation.condition_table import LEGEND, condition_remarks, condition_table
     from hetnet_ros.evaluation.evaluator import evaluate
     from hetnet_ros.evaluation.json_file import write_json
     from hetnet_ros.evaluation.report import write_report
@@ -43,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.inspection.part_inspector import PartInspector
 
     inspector = PartInspector.load(args.model, args.device)
-    result = evaluate(inspector, dataset, maps_folder=args.maps, progress=sys.stderr.isatty())
+    result = evaluate(inspector, dataset, args.maps, progress=sys.stderr.isatty(), conditions=conditions)
     if args.json:
         write_json(args.json, result)
     if args.report:
@@ -55,6 +77,10 @@ def run(args: argparse.Namespace) -> int:
     print(text_table(result))
     for line in remarks(result):
         print(line)
+    if result.conditions:
+        print(f"\n{condition_table(result.conditions)}")
+        for line in (LEGEND, *condition_remarks(result.conditions)):
+            print(line)
     for name, path in (("results", args.json), ("report", args.report), ("maps", args.maps)):
         if path:
             print(f"{name}: {path}")

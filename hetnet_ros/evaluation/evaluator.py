@@ -15,6 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.evaluation.condition_report import ConditionReport, report_conditions
+from hetnet_ros.evaluation.conditions import Condition, Conditions
 from hetnet_ros.evaluation.datasets import LabelledDataset, LabelledImage
 from hetnet_ros.evaluation.metrics import aupro, image_auroc, pixel_auroc
 from hetnet_ros.evaluation.output_files import write_file
@@ -26,19 +28,26 @@ from hetnet_ros.inspection.part_inspector import PartInspector
 
 
 def evaluate(
-    inspector: PartInspector, dataset: LabelledDataset, maps_folder: Path | None = None, progress: bool = False
+    inspector: PartInspector,
+    dataset: LabelledDataset,
+    maps_folder: Path | None = None,
+    progress: bool = False,
+    conditions: Conditions | None = None,
 ) -> EvaluationResult:
     """Inspect every image of ``dataset`` and compute all metrics.
 
-    maps_folder: where to write each raw map, float32 (H, W) at the stored image's size, as ``<type>/<stem>.npy``.
+    maps_folder: where to write each raw map, float32 (H, W) at the stored image's size, as ``<name>.npy``.
+    conditions: those of the data set's images (``find_conditions``), to report by; they cost next to nothing.
     Raises InputError for an image or mask that cannot be used, or a map that cannot be written.
     """
     inspector.warm_up()
     started = time.perf_counter()
     outcomes: list[ImageOutcome] = []
     counts: list[PixelCounts] = []
-    for image in tqdm(dataset.images, desc="evaluating", unit="image", disable=not progress, leave=False):
-        outcome, raw_map = _inspect(inspector, image)
+    of_images = conditions.of_images if conditions else [Condition()] * len(dataset.images)
+    pairs = list(zip(dataset.images, of_images))
+    for image, condition in tqdm(pairs, desc="evaluating", unit="image", disable=not progress, leave=False):
+        outcome, raw_map = _inspect(inspector, image, condition)
         mask = image.mask(raw_map.shape)
         outcomes.append(outcome)
         counts.append(_count(image, raw_map, mask))
@@ -55,11 +64,23 @@ def evaluate(
         total=_group("total", dataset.defect_types, outcomes, counts),
         types=types,
         images=tuple(outcomes),
+        conditions=_by_condition(conditions, outcomes, counts),
         seconds=time.perf_counter() - started,
     )
 
 
-def _inspect(inspector: PartInspector, image: LabelledImage) -> tuple[ImageOutcome, np.ndarray]:
+def _by_condition(
+    conditions: Conditions | None, outcomes: list[ImageOutcome], counts: list[PixelCounts]
+) -> ConditionReport | None:
+    if conditions is None:
+        return None
+    scores = [outcome.raw_score for outcome in outcomes]
+    return report_conditions(conditions, scores, [outcome.is_defective for outcome in outcomes], counts)
+
+
+def _inspect(
+    inspector: PartInspector, image: LabelledImage, condition: Condition
+) -> tuple[ImageOutcome, np.ndarray]:
     rgb = read_rgb(image.path)
     begun = time.perf_counter()
     inspection = inspector.inspect(rgb)
@@ -75,6 +96,7 @@ def _inspect(inspector: PartInspector, image: LabelledImage) -> tuple[ImageOutco
         p_value=inspection.p_value,
         regions=len(inspection.defects),
         milliseconds=1000 * elapsed,
+        condition=condition,
     )
     return outcome, source_map(inspection)
 

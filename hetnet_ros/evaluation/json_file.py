@@ -11,6 +11,8 @@ import math
 import statistics
 from pathlib import Path
 
+from hetnet_ros.evaluation.condition_report import ConditionReport
+from hetnet_ros.evaluation.figures import Figures
 from hetnet_ros.evaluation.metrics import FPR_LIMIT
 from hetnet_ros.evaluation.output_files import write_file
 from hetnet_ros.evaluation.result import EvaluationResult, GroupResult, ImageOutcome, VerdictCounts
@@ -62,11 +64,34 @@ def to_json(result: EvaluationResult) -> dict:
             }
             for group in result.types
         },
+        **_conditions(result.conditions),
         "images": [_image(image) for image in result.images],
     }
 
 
-def _metrics(group: GroupResult) -> dict:
+def _conditions(report: ConditionReport | None) -> dict:
+    if report is None:
+        return {"conditions": [], "condition_means": {}, "condition_cells": None}
+    rows = [
+        {
+            "axis": row.axis,
+            "value": row.value,
+            **_metrics(row.figures),
+            "images": row.images,
+            "good": row.good,
+            "defective": row.defective,
+            "worst": row.worst,
+        }
+        for row in report.rows
+    ]
+    return {
+        "conditions": rows,
+        "condition_means": {mean.axis: _metrics(mean.figures) for mean in report.means},
+        "condition_cells": {"cells": report.cell_count, **_metrics(report.cells)},
+    }
+
+
+def _metrics(group: GroupResult | Figures) -> dict:
     metrics = {name: getattr(group, name) for name in _METRICS}
     values = {name: metric.value if metric.defined else None for name, metric in metrics.items()}
     return {**values, "undefined": {name: metric.reason for name, metric in metrics.items() if not metric.defined}}
@@ -81,6 +106,7 @@ def _image(image: ImageOutcome) -> dict:
         "name": image.name,
         "type": image.defect_type,
         "defective": image.is_defective,
+        "condition": dict(image.condition.values),
         "verdict": image.verdict.name,
         "reason": image.reason,
         "score": _finite(image.score),

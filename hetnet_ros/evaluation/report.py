@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from hetnet_ros.evaluation.condition_section import condition_section
 from hetnet_ros.evaluation.datasets import LabelledDataset
 from hetnet_ros.evaluation.gallery import Exhibit, make_exhibit, worst_false_alarms, worst_misses
 from hetnet_ros.evaluation.output_files import write_file
@@ -30,6 +31,8 @@ h1 { margin-bottom: 0; } h2 { margin-top: 2em; border-bottom: 1px solid #ddd; } 
 table { border-collapse: collapse; } td, th { padding: .25em .9em; text-align: right; }
 td:first-child, th:first-child { text-align: left; } th { border-bottom: 2px solid #999; }
 tbody tr:last-child td { border-top: 2px solid #999; font-weight: bold; }
+.conditions tbody tr:last-child td { border-top: 1px solid #ccc; border-bottom: 1px solid #999; }
+.conditions tbody:last-child td { border: 0; font-weight: bold; } .conditions .worst td { color: #d62d2a; }
 svg { width: 100%; height: auto; } svg text { font-size: 13px; fill: #444; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(460px, 1fr)); gap: 1em; }
 figure { margin: 0; border: 1px solid #ddd; border-radius: 8px; overflow: hidden; }
@@ -57,6 +60,7 @@ def report_html(result: EvaluationResult, dataset: LabelledDataset, inspector: P
         _table(result),
         '<p class="quiet">AUROC and AUPRO (to a false positive rate of 0.3) in per cent, each type against all good '
         "images; the last columns count verdicts.</p>",
+        *([condition_section(result.conditions)] if result.conditions else []),
         "<h2>Scores</h2>",
         score_plot(result),
         '<p class="quiet">Below, from left to right: the image, with the ground truth outlined in blue; the anomaly '

@@ -1,9 +1,11 @@
-"""What an evaluation found, as plain values: per image, per defect type and over all."""
+"""What an evaluation found, as plain values: per image, per defect type, per condition and over all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hetnet_ros.evaluation.condition_report import ConditionReport
+from hetnet_ros.evaluation.conditions import Condition
 from hetnet_ros.evaluation.metric import Metric
 from hetnet_ros.inspection.result import Thresholds, Verdict
 
@@ -12,7 +14,8 @@ from hetnet_ros.inspection.result import Thresholds, Verdict
 class ImageOutcome:
     """One test image and what the model said about it.
 
-    name: ``<defect type>/<stem>``.  milliseconds: wall time of the inspection alone, without reading the file.
+    name: as :attr:`LabelledImage.name`.  milliseconds: wall time of the inspection alone, without reading the file.
+    condition: empty where none is known.
     """
 
     name: str
@@ -25,6 +28,7 @@ class ImageOutcome:
     p_value: float
     regions: int
     milliseconds: float
+    condition: Condition = Condition()
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class EvaluationResult:
     """A whole evaluation.
 
     data: the data set as the user named it.  total: all images.  types: one entry per defect type.  images: every image
-    in the data set's order.  seconds: wall time from the first image to the last metric.
+    in the data set's order.  seconds: wall time from the first image to the last metric.  conditions: the figures by
+    condition, None where no conditions were given.
     """
 
     model_id: str
@@ -80,3 +85,4 @@ class EvaluationResult:
     types: tuple[GroupResult, ...]
     images: tuple[ImageOutcome, ...]
     seconds: float
+    conditions: ConditionReport | None = None

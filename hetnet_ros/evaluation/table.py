@@ -20,17 +20,21 @@ def rows(result: EvaluationResult) -> list[tuple[str, ...]]:
 
 def text_table(result: EvaluationResult) -> str:
     """The rows with aligned columns and a rule above the total."""
-    table = [HEADINGS, *rows(result)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(HEADINGS))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths))
-        )
-        for row in table
-    ]
-    rule = "-" * max(len(line) for line in lines)
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    *parts, total = rows(result)
+    return align([[HEADINGS], parts, [total]])
+
+
+def align(blocks: list[list[tuple[str, ...]]]) -> str:
+    """Rows of one length with aligned columns, the first one to the left, and a rule between the blocks."""
+    table = [row for block in blocks for row in block]
+    widths = [max(map(len, column)) for column in zip(*table)]
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    return f"\n{rule}\n".join("\n".join(_line(row, widths) for row in block) for block in blocks)
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    others = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))
+    return "  ".join([row[0].ljust(widths[0]), *others])
 
 
 def remarks(result: EvaluationResult) -> list[str]:

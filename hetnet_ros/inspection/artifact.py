@@ -22,10 +22,13 @@ from torch import Tensor
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.calibration import Calibration
+from hetnet_ros.inspection.domain import DomainLimits
 from hetnet_ros.network.config import NetworkConfig, from_mapping
 from hetnet_ros.network.weights import hash_tensors
 
 FORMAT_VERSION = 1
+REFERENCES = "domain.references"
+"""Name of the tensor with the taught views' descriptors, float16 (N, D)."""
 _KEY = "hetnet"  # one metadata key only: safetensors does not keep the order of several
 
 
@@ -60,6 +63,7 @@ class ModelCard:
     network: NetworkConfig
     teachers: tuple[TeacherRecord, TeacherRecord]
     calibration: Calibration
+    domain: DomainLimits
     training: TrainingSummary
     format_version: int = FORMAT_VERSION
 
@@ -146,6 +150,7 @@ def _card(values: dict) -> ModelCard:
         network=from_mapping(NetworkConfig, values["network"], "network"),
         teachers=tuple(TeacherRecord(**teacher) for teacher in values["teachers"]),
         calibration=Calibration(**{**values["calibration"], "good_scores": tuple(values["calibration"]["good_scores"])}),
+        domain=DomainLimits(**values["domain"]),
         training=TrainingSummary(**{k: tuple(v) if isinstance(v, list) else v for k, v in values["training"].items()}),
         format_version=values["format_version"])
 
@@ -154,9 +159,10 @@ def _digest(card_text: str, tensors: dict[str, Tensor]) -> str:
     return hashlib.sha256(f"{card_text}|{hash_tensors(tensors)}".encode()).hexdigest()
 
 
-def check_fits(tensors: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
-    """Raise InputError unless the file's tensors are those the network wants, all finite."""
-    wrong = sorted(set(expected) ^ set(tensors)) or [n for n in expected if tensors[n].shape != expected[n].shape]
+def check_fits(tensors: dict[str, Tensor], expected: dict[str, Tensor | None], path: Path) -> None:
+    """Raise InputError unless the file's tensors are those expected, of the same shape (None: any), all finite."""
+    wrong = sorted(set(expected) ^ set(tensors)) or [
+        name for name, like in expected.items() if like is not None and tensors[name].shape != like.shape]
     if wrong:
         raise InputError(f"model {path} does not fit the network in its own card ({wrong[0]}): teach the part again")
     for name, tensor in tensors.items():

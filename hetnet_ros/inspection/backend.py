@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -35,6 +36,15 @@ def resolve_device(device: str, allow_cpu_fallback: bool = False) -> torch.devic
     raise InputError(f"device is {device!r}: use auto, cpu, cuda or cuda:N")
 
 
+@dataclass(frozen=True)
+class NetworkOutput:
+    """All float32: ``maps`` (B, S, S) and ``scores`` (B,), both raw; ``descriptors`` (B, D), unit length."""
+
+    maps: np.ndarray
+    scores: np.ndarray
+    descriptors: np.ndarray
+
+
 class TorchBackend:
     """Runs a network in evaluation mode; not re-entrant."""
 
@@ -43,13 +53,13 @@ class TorchBackend:
         self.network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def __call__(self, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """float32 (B, 3, S, S) in [0, 1] -> raw maps float32 (B, S, S) and raw scores float32 (B,)."""
+    def __call__(self, images: Tensor) -> NetworkOutput:
+        """float32 (B, 3, S, S) in [0, 1] -> the network's outputs for each image."""
         cuda = self.device.type == "cuda"
         if cuda:
             images = images.pin_memory().to(self.device, non_blocking=True)
         images = images.contiguous(memory_format=torch.channels_last)
         precision = torch.autocast("cuda", dtype=torch.float16) if cuda else contextlib.nullcontext()
         with precision:
-            maps, scores = self.network(images)
-        return maps.float().cpu().numpy(), scores.float().cpu().numpy()
+            outputs = self.network(images)
+        return NetworkOutput(*(output.float().cpu().numpy() for output in outputs))

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.artifact import Artifact, ModelCard, check_fits, load_artifact
+from hetnet_ros.inspection.artifact import REFERENCES, Artifact, ModelCard, check_fits, load_artifact
 from hetnet_ros.inspection.backend import TorchBackend, resolve_device
+from hetnet_ros.inspection.domain import Domain
 from hetnet_ros.inspection.preprocessing import checked_roi, network_input
 from hetnet_ros.inspection.regions import find_defects
 from hetnet_ros.inspection.result import Box, Inspection, StageTimings, Verdict
@@ -31,6 +32,7 @@ class PartInspector:
         self.card: ModelCard = artifact.card
         self.model_id = artifact.model_id
         self.calibration = artifact.card.calibration
+        self.domain = Domain(artifact.tensors[REFERENCES].float().numpy(), artifact.card.domain)
         self._backend = TorchBackend(network, resolve_device(device, allow_cpu_fallback))
         self.device = str(self._backend.device)
         self.weights_mb = sum(t.numel() * t.element_size() for t in network.state_dict().values()) / 2**20
@@ -52,7 +54,7 @@ class PartInspector:
                                  "former into the weights cache or teach the part again")
             weights.append(found)
         network = HetNet(artifact.card.network, *weights)
-        check_fits(artifact.tensors, network.trained_state(), Path(path))
+        check_fits(artifact.tensors, {**network.trained_state(), REFERENCES: None}, Path(path))
         network.load_state_dict(artifact.tensors, strict=False)
         return cls(artifact, network, device, allow_cpu_fallback)
 
@@ -75,10 +77,13 @@ class PartInspector:
         box = checked_roi(rgb, roi)
         images = network_input(rgb, box, self.card.network.image_size)
         prepared = time.perf_counter()
-        maps, scores = self._backend(images)
+        output = self._backend(images)
         inferred = time.perf_counter()
-        raw_map, raw_score = maps[0], float(scores[0])
+        raw_map, raw_score = output.maps[0], float(output.scores[0])
         verdict, reason, detail = self.calibration.decide(raw_score)
+        foreign = self.domain.limits.judge(self.domain.distance(output.descriptors[0]), verdict, rgb)
+        if foreign is not None:
+            verdict, (reason, detail) = Verdict.UNCERTAIN, foreign
         finite = bool(np.isfinite(raw_map).all())
         if not finite:
             verdict, reason, detail = Verdict.UNCERTAIN, "inference_failed", "the anomaly map holds values that are not finite"

@@ -21,6 +21,7 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.preprocessing import to_tensor
 from hetnet_ros.learning.augmentation import make_view
 from hetnet_ros.learning.preset import TrainingConfig
+from hetnet_ros.network.descriptor import image_descriptor
 from hetnet_ros.network.teachers import HeterogeneousTeachers, TeacherFeatures
 
 
@@ -59,6 +60,12 @@ class FeatureCache:
         """float32 features of ``items``, int64 (B,)."""
         found = [stage[items].float() for stage in self.stages]
         return TeacherFeatures(tuple(found[:3]), tuple(found[3:]))
+
+    def descriptors(self, limit: int) -> Tensor:
+        """Image descriptors of at most ``limit`` views, sampled evenly: float32 (N, 2 D)."""
+        items = torch.linspace(0, len(self) - 1, min(limit, len(self))).round().long()
+        return torch.cat([image_descriptor(TeacherFeatures((), (self.stages[-1][chosen].float(),)))
+                          for chosen in items.split(32)])
 
     def local_batches(self, stage: int, size: int = 32) -> Iterator[Tensor]:
         """All features of one CNN stage, in order, in float32 batches."""

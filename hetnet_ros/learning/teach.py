@@ -14,18 +14,19 @@ import numpy as np
 import torch
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.artifact import ModelCard, TeacherRecord, TrainingSummary, save_artifact
+from hetnet_ros.inspection.artifact import REFERENCES, ModelCard, TeacherRecord, TrainingSummary, save_artifact
 from hetnet_ros.inspection.backend import TorchBackend, resolve_device
 from hetnet_ros.inspection.calibration import Calibration
+from hetnet_ros.inspection.domain import MAX_REFERENCES, DomainLimits, distances, fit_limits
 from hetnet_ros.inspection.preprocessing import to_tensor
 from hetnet_ros.learning.calibrate import fit_calibration
 from hetnet_ros.learning.checkpoint import checkpoint_path, fingerprint, load_checkpoint, save_checkpoint
-from hetnet_ros.learning.feature_cache import FeatureCache, fill_cache
-from hetnet_ros.learning.good_images import GoodImages, load_good_images
+from hetnet_ros.learning.feature_cache import fill_cache
+from hetnet_ros.learning.good_images import load_good_images
 from hetnet_ros.learning.preset import Preset
 from hetnet_ros.learning.trainer import Trainer, settle_batch_norm
 from hetnet_ros.network.hetnet import HetNet
-from hetnet_ros.network.weights import TeacherWeights, resolve_weights
+from hetnet_ros.network.weights import resolve_weights
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -68,11 +69,16 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
         trainer = Trainer(network, cache, preset.training, seed, target)
         _train(trainer, checkpoint_path(output), fingerprint(preset, seed, good.images), resume, progress)
         settle_batch_norm(network, cache, target)
+        references = cache.descriptors(MAX_REFERENCES).half()
     finally:
         cache.close()
-    calibration = _calibrate(network, good.images[held], target)
-    card = _card(part_name or _name(Path(data)), preset, weights, calibration, good, len(held), trainer, seed)
-    model_id = save_artifact(output, card, network.trained_state())
+    calibration, domain = _calibrate(network, good.images[held], references.float().numpy(), target)
+    records = tuple(TeacherRecord(config.model, found.sha256)
+                    for config, found in zip((preset.network.cnn, preset.network.transformer), weights))
+    summary = TrainingSummary(len(good.images), len(held), good.min_size, good.max_size, trainer.step, seed,
+                              preset.training.views, trainer.loss)
+    card = ModelCard(part_name or _name(Path(data)), preset.name, preset.network, records, calibration, domain, summary)
+    model_id = save_artifact(output, card, {**network.trained_state(), REFERENCES: references})
     checkpoint_path(output).unlink(missing_ok=True)
     return TeachReport(output, model_id, len(good.images), len(held), trainer.step, trainer.loss,
                        time.monotonic() - started, calibration, good.skipped)
@@ -104,25 +110,17 @@ def _train(trainer: Trainer, checkpoint: Path, run: str, resume: bool, progress:
         raise
 
 
-def _calibrate(network: HetNet, images: np.ndarray, device: torch.device) -> Calibration:
+def _calibrate(network: HetNet, images: np.ndarray, references: np.ndarray,
+               device: torch.device) -> tuple[Calibration, DomainLimits]:
+    """Thresholds and the limits of the domain, both from the held-out images."""
     backend = TorchBackend(network, device)
-    scores, peaks = [], []
-    for start in range(0, len(images), 8):
-        maps, batch = backend(to_tensor(images[start:start + 8]))
-        scores.append(batch)
-        peaks.append(maps.max((1, 2)))
-    if not np.isfinite(np.concatenate(scores)).all():
+    outputs = [backend(to_tensor(images[start:start + 8])) for start in range(0, len(images), 8)]
+    scores = np.concatenate([output.scores for output in outputs])
+    if not np.isfinite(scores).all():
         raise InputError("teaching diverged (the network gives values that are not finite): lower training.learning_rate")
-    return fit_calibration(np.concatenate(scores), np.concatenate(peaks))
-
-
-def _card(name: str, preset: Preset, weights: list[TeacherWeights], calibration: Calibration, good: GoodImages, held: int,
-          trainer: Trainer, seed: int) -> ModelCard:
-    records = tuple(TeacherRecord(config.model, found.sha256)
-                    for config, found in zip((preset.network.cnn, preset.network.transformer), weights))
-    summary = TrainingSummary(len(good.images), held, good.min_size, good.max_size, trainer.step, seed,
-                              preset.training.views, trainer.loss)
-    return ModelCard(name, preset.name, preset.network, records, calibration, summary)
+    peaks = np.concatenate([output.maps.max((1, 2)) for output in outputs])
+    apart = distances(references, np.concatenate([output.descriptors for output in outputs]))
+    return fit_calibration(scores, peaks), fit_limits(apart)
 
 
 def _check_output(output: Path) -> None:

@@ -6,8 +6,11 @@ function of (seed, step).  An interruption therefore costs nothing, and a seed g
 
 from __future__ import annotations
 
+import contextlib
 import math
-from typing import Callable
+import signal
+import threading
+from typing import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -37,10 +40,14 @@ class Trainer:
         self.noise = fit_noise(cache, config)
 
     def run(self, on_step: Callable[["Trainer"], None], progress: bool = True) -> None:
-        """Train up to ``config.steps``; ``on_step`` is called after each step and may raise to stop."""
+        """Train up to ``config.steps``; ``on_step`` is called after each step.  Ctrl-C raises KeyboardInterrupt between
+        two steps, so that the state is always that of a whole step."""
         self.network.train()
-        with tqdm(total=self.config.steps, initial=self.step, desc="teaching", unit="step", disable=not progress) as bar:
+        with (_interrupt_between_steps() as interrupted,
+              tqdm(total=self.config.steps, initial=self.step, desc="teaching", unit="step", disable=not progress) as bar):
             while self.step < self.config.steps:
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
                 loss = self._train_step()
                 self.loss = loss if math.isnan(self.loss) else 0.95 * self.loss + 0.05 * loss
                 self.step += 1
@@ -129,6 +136,20 @@ def _move(features: TeacherFeatures, device: torch.device) -> TeacherFeatures:
     local, global_ = (tuple(f.to(device, memory_format=torch.channels_last) for f in group)
                       for group in (features.local, features.global_))
     return TeacherFeatures(local, global_)
+
+
+@contextlib.contextmanager
+def _interrupt_between_steps() -> Iterator[threading.Event]:
+    """Turns Ctrl-C into an event; outside the main thread, where signals do not arrive, it does nothing."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: event.set())
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _schedule(step: int, config: TrainingConfig) -> float:

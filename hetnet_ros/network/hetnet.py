@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from hetnet_ros.network.anomaly_map import AnomalyMap
 from hetnet_ros.network.config import NetworkConfig
+from hetnet_ros.network.descriptor import image_descriptor
 from hetnet_ros.network.fusion import ALGF, MHF
 from hetnet_ros.network.students import Student
 from hetnet_ros.network.teachers import HeterogeneousTeachers, Teacher, TeacherFeatures
@@ -66,9 +67,11 @@ class HetNet(nn.Module):
         student = self.denoising if self.config.map_student == "denoising" else self.reconstruction
         return self.anomaly_map(self.targets(features), student(self.fuse(features)))
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) float RGB in [0, 1] -> raw anomaly map (B, S, S) >= 0 and raw image score (B,)."""
-        return self.map_from_features(self.teachers(image))
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, S, S) float RGB in [0, 1] -> raw anomaly map (B, S, S) >= 0, raw image score (B,) and the image's unit
+        descriptor (B, 2 D), by which images of another kind are told."""
+        features = self.teachers(image)
+        return *self.map_from_features(features), image_descriptor(features)
 
     def trained_state(self) -> dict[str, Tensor]:
         """The state dict without the teachers, which the model card names by hash instead."""

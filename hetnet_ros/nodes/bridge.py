@@ -1,8 +1,8 @@
 """cv_bridge, for encodings that the node's own converter does not know, where it is installed and trustworthy.
 
-The package's own converter covers every encoding of the interface and checks frames against their headers; cv_bridge adds
-whatever else a distribution has taught it.  It is asked only after a round trip has shown that it works with the NumPy and
-OpenCV it was imported with, which in several distributions it does not.
+The package's own converter covers every encoding of the interface and checks frames against their headers; cv_bridge
+adds whatever else a distribution has taught it.  It is asked only after a round trip has shown that it works with the
+NumPy and OpenCV it was imported with, which in several distributions it does not.
 """
 
 from __future__ import annotations

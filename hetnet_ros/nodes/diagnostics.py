@@ -1,7 +1,7 @@
 """The inspector's health as diagnostic_msgs, worded for the person who is called when the cell stops.
 
-Three statuses, so that the cause shows at a glance: is there input, is it being inspected, with which model.  They go out
-in every state of the node, also before it is configured.
+Three statuses, so that the cause shows at a glance: is there input, is it being inspected, with which model.  They go
+out in every state of the node, also before it is configured.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ _STAMP_REASONS = ("stale", "no_stamp", "stamp_in_future")
 class Health:
     """What the diagnostics are made from.
 
-    node: full name of the node, so that two cells are told apart on one /diagnostics.  state: lifecycle state; failure: why the last transition failed, empty if it did not.  waited: s since the node began to
-    expect images or got the last one, None while it expects none.
+    node: full name of the node, so that two cells are told apart on one /diagnostics. state: lifecycle state; failure:
+    why the last transition failed, empty if it did not. waited: s since the node began to expect images or got the last
+    one, None while it expects none.
     """
 
     node: str
@@ -49,9 +50,11 @@ class Health:
 def diagnostic_statuses(health: Health) -> list[DiagnosticStatus]:
     """The statuses ``<node>: input``, ``<node>: inspection`` and ``<node>: model``."""
     device = health.model.inspector.device if health.model else "none"
-    return [_status(health, "input", _input_findings(health), _input_values(health), device),
-            _status(health, "inspection", _inspection_findings(health), _inspection_values(health), device),
-            _status(health, "model", _model_findings(health), _model_values(health), device)]
+    return [
+        _status(health, "input", _input_findings(health), _input_values(health), device),
+        _status(health, "inspection", _inspection_findings(health), _inspection_values(health), device),
+        _status(health, "model", _model_findings(health), _model_values(health), device),
+    ]
 
 
 def _input_findings(health: Health) -> list[tuple[bytes, str]]:
@@ -64,10 +67,14 @@ def _input_findings(health: Health) -> list[tuple[bytes, str]]:
     old = [(reason, count) for reason, count in counts.recent_refused if reason in _STAMP_REASONS]
     if old:
         level = STALE if any(reason == "stale" for reason, _ in old) else ERROR
-        findings.append((level, "stamps refused in the last 10 s: " + ", ".join(f"{count} {reason}" for reason, count in old)))
+        findings.append(
+            (level, "stamps refused in the last 10 s: " + ", ".join(f"{count} {reason}" for reason, count in old))
+        )
     if counts.recent_bad:
         causes = ", ".join(cause for cause, _ in counts.bad_images)
-        findings.append((WARN, f"{counts.recent_bad} bad images in the last {WINDOW_SECONDS:g} s (so far seen: {causes})"))
+        findings.append(
+            (WARN, f"{counts.recent_bad} bad images in the last {WINDOW_SECONDS:g} s (so far seen: {causes})")
+        )
     return findings or [(OK, f"images at {counts.input_rate:.1f} Hz" if counts.received else "no image yet")]
 
 
@@ -81,8 +88,13 @@ def _inspection_findings(health: Health) -> list[tuple[bytes, str]]:
     refused = dict(health.counts.recent_refused)
     findings = []
     if refused.get("inference_failed"):
-        findings.append((ERROR, f"inference failed {refused['inference_failed']} times in the last {WINDOW_SECONDS:g} s; "
-                                "the log has the cause"))
+        findings.append(
+            (
+                ERROR,
+                f"inference failed {refused['inference_failed']} times in the last {WINDOW_SECONDS:g} s; "
+                "the log has the cause",
+            )
+        )
     if refused.get("roi_outside_image"):
         findings.append((ERROR, "the region of interest leaves the image; set the parameter roi"))
     return findings or [(OK, f"inspecting at {health.counts.output_rate:.1f} Hz")]
@@ -98,21 +110,35 @@ def _model_findings(health: Health) -> list[tuple[bytes, str]]:
 
 def _input_values(health: Health) -> list[tuple[str, str]]:
     counts = health.counts
-    return [("topic", health.topic), ("publishers", str(health.publishers)), ("reliability", health.reliability),
-            ("rate_hz", f"{counts.input_rate:.2f}"), ("received", str(counts.received)), ("ignored", str(counts.ignored)),
-            ("since_last_image_s", "never" if counts.since_input is None else f"{counts.since_input:.2f}"),
-            ("backward_stamps", str(counts.backward_stamps)), ("bad_images", str(sum(n for _, n in counts.bad_images))),
-            *((f"bad_images.{cause}", str(count)) for cause, count in counts.bad_images)]
+    return [
+        ("topic", health.topic),
+        ("publishers", str(health.publishers)),
+        ("reliability", health.reliability),
+        ("rate_hz", f"{counts.input_rate:.2f}"),
+        ("received", str(counts.received)),
+        ("ignored", str(counts.ignored)),
+        ("since_last_image_s", "never" if counts.since_input is None else f"{counts.since_input:.2f}"),
+        ("backward_stamps", str(counts.backward_stamps)),
+        ("bad_images", str(sum(n for _, n in counts.bad_images))),
+        *((f"bad_images.{cause}", str(count)) for cause, count in counts.bad_images),
+    ]
 
 
 def _inspection_values(health: Health) -> list[tuple[str, str]]:
     counts = health.counts
-    values = [("state", health.state), ("enabled", str(health.enabled).lower()), ("rate_hz", f"{counts.output_rate:.2f}"),
-              ("published", str(counts.published)), ("dropped", str(counts.dropped)),
-              *((f"outcome.{outcome}", str(count)) for outcome, count in counts.outcomes)]
+    values = [
+        ("state", health.state),
+        ("enabled", str(health.enabled).lower()),
+        ("rate_hz", f"{counts.output_rate:.2f}"),
+        ("published", str(counts.published)),
+        ("dropped", str(counts.dropped)),
+        *((f"outcome.{outcome}", str(count)) for outcome, count in counts.outcomes),
+    ]
     for entry in counts.percentiles:
-        values += [(f"{entry.stage}.p{rank}_ms", _milliseconds(value))
-                   for rank, value in ((50, entry.p50), (95, entry.p95), (99, entry.p99))]
+        values += [
+            (f"{entry.stage}.p{rank}_ms", _milliseconds(value))
+            for rank, value in ((50, entry.p50), (95, entry.p95), (99, entry.p99))
+        ]
     return values
 
 
@@ -120,16 +146,28 @@ def _model_values(health: Health) -> list[tuple[str, str]]:
     if health.model is None:
         return [("part_id", health.part_id), ("model_id", "none")]
     inspector = health.model.inspector
-    return [("part_id", health.part_id), ("model_id", inspector.model_id), ("path", health.model.path),
-            ("device", inspector.device), ("weights_mb", f"{inspector.weights_mb:.1f}"),
-            ("load_s", f"{health.model.seconds:.1f}"), ("threshold_accept", f"{inspector.calibration.thresholds.accept:.3f}")]
+    return [
+        ("part_id", health.part_id),
+        ("model_id", inspector.model_id),
+        ("path", health.model.path),
+        ("device", inspector.device),
+        ("weights_mb", f"{inspector.weights_mb:.1f}"),
+        ("load_s", f"{health.model.seconds:.1f}"),
+        ("threshold_accept", f"{inspector.calibration.thresholds.accept:.3f}"),
+    ]
 
 
-def _status(health: Health, name: str, findings: list[tuple[bytes, str]], values: list[tuple[str, str]],
-            device: str) -> DiagnosticStatus:
+def _status(
+    health: Health, name: str, findings: list[tuple[bytes, str]], values: list[tuple[str, str]], device: str
+) -> DiagnosticStatus:
     level = max(level for level, _ in findings)
-    return DiagnosticStatus(level=level, name=f"{health.node}: {name}", message="; ".join(text for _, text in findings),
-                            hardware_id=device, values=[KeyValue(key=key, value=value) for key, value in values])
+    return DiagnosticStatus(
+        level=level,
+        name=f"{health.node}: {name}",
+        message="; ".join(text for _, text in findings),
+        hardware_id=device,
+        values=[KeyValue(key=key, value=value) for key, value in values],
+    )
 
 
 def _milliseconds(value: float) -> str:

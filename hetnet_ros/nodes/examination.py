@@ -1,7 +1,7 @@
 """From one image message to one Inspection, whatever the message holds.
 
-Every way in which a frame can fail to give a verdict ends here as UNCERTAIN with a reason, so that the worker only has to
-publish.  Nothing in this file knows topics, threads or lifecycle states.
+Every way in which a frame can fail to give a verdict ends here as UNCERTAIN with a reason, so that the worker only has
+to publish.  Nothing in this file knows topics, threads or lifecycle states.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ NAN = float("nan")
 class Examination:
     """What came of one frame.
 
-    rgb: the decoded image, uint8 (H, W, 3), None if it could not be decoded.  bad_image: cause if the frame is to be counted as
-    bad, else empty.  fault: traceback of a failed inference, else empty; ``error`` is its exception.
+    rgb: the decoded image, uint8 (H, W, 3), None if it could not be decoded. bad_image: cause if the frame is to be
+    counted as bad, else empty. fault: traceback of a failed inference, else empty; ``error`` is its exception.
     """
 
     inspection: Inspection
@@ -43,7 +43,9 @@ class Examination:
     error: Exception | None = None
 
 
-def examine(message: Any, model: LoadedModel, parameters: InspectorParameters, now_ns: Callable[[], int]) -> Examination:
+def examine(
+    message: Any, model: LoadedModel, parameters: InspectorParameters, now_ns: Callable[[], int]
+) -> Examination:
     """Decode and inspect one sensor_msgs/Image or CompressedImage; never raises for what the message holds.
 
     now_ns: the node's clock, ns; asked twice, because a verdict may also come too late.
@@ -71,18 +73,29 @@ def examine(message: Any, model: LoadedModel, parameters: InspectorParameters, n
     try:
         inspection = model.inspector.inspect(rgb, parameters.roi_box)
     except InputError as error:
-        return _refused(model, rgb.shape[:2], Refusal("bad_image", str(error)), timings, started, rgb=rgb, bad_image="unusable")
+        return _refused(
+            model, rgb.shape[:2], Refusal("bad_image", str(error)), timings, started, rgb=rgb, bad_image="unusable"
+        )
     except Exception as error:
-        refusal = Refusal("inference_failed", f"inference failed: {' '.join(str(error).split()) or type(error).__name__}"[:500])
-        return _refused(model, rgb.shape[:2], refusal, timings, started, rgb=rgb, fault=traceback.format_exc(), error=error)
+        refusal = Refusal(
+            "inference_failed", f"inference failed: {' '.join(str(error).split()) or type(error).__name__}"[:500]
+        )
+        return _refused(
+            model, rgb.shape[:2], refusal, timings, started, rgb=rgb, fault=traceback.format_exc(), error=error
+        )
     inspection = _never_pass_on_a_fault(inspection)
     late = judge_stamp(stamp_ns, now_ns(), parameters.max_age, parameters.max_clock_skew)
     if late is not None:
         detail = f"{late.detail} (the verdict would have been {inspection.verdict.name})"
         inspection = dataclasses.replace(inspection, verdict=Verdict.UNCERTAIN, reason=late.reason, detail=detail)
     took = inspection.timings
-    timings = dataclasses.replace(timings, preprocess=took.preprocess_ms, inference=took.inference_ms,
-                                  postprocess=took.regions_ms, total=1e3 * (time.perf_counter() - started))
+    timings = dataclasses.replace(
+        timings,
+        preprocess=took.preprocess_ms,
+        inference=took.inference_ms,
+        postprocess=took.regions_ms,
+        total=1e3 * (time.perf_counter() - started),
+    )
     return Examination(inspection, timings, rgb)
 
 
@@ -96,22 +109,37 @@ def _roi_refusal(rgb: np.ndarray, roi: Box | None) -> Refusal | None:
     height, width = rgb.shape[:2]
     if roi is None or (roi.x + roi.width <= width and roi.y + roi.height <= height):
         return None
-    return Refusal("roi_outside_image", f"roi [{roi.x}, {roi.y}, {roi.width}, {roi.height}] leaves the {width}x{height} image; "
-                                        "set the parameter roi to a region inside it")
+    return Refusal(
+        "roi_outside_image",
+        f"roi [{roi.x}, {roi.y}, {roi.width}, {roi.height}] leaves the {width}x{height} image; "
+        "set the parameter roi to a region inside it",
+    )
 
 
 def _never_pass_on_a_fault(inspection: Inspection) -> Inspection:
-    if inspection.verdict is Verdict.PASS and not (math.isfinite(inspection.score) and math.isfinite(inspection.raw_score)):
-        return dataclasses.replace(inspection, verdict=Verdict.UNCERTAIN, reason="inference_failed",
-                                   detail="the score is not a finite number")
+    if inspection.verdict is Verdict.PASS and not (
+        math.isfinite(inspection.score) and math.isfinite(inspection.raw_score)
+    ):
+        return dataclasses.replace(
+            inspection, verdict=Verdict.UNCERTAIN, reason="inference_failed", detail="the score is not a finite number"
+        )
     return inspection
 
 
-def _refused(model: LoadedModel, size: tuple[int, int], refusal: Refusal, timings: Timings, started: float,
-             **rest: Any) -> Examination:
+def _refused(
+    model: LoadedModel, size: tuple[int, int], refusal: Refusal, timings: Timings, started: float, **rest: Any
+) -> Examination:
     inspection = Inspection(
-        verdict=Verdict.UNCERTAIN, reason=refusal.reason, detail=refusal.detail, score=NAN, raw_score=NAN, p_value=NAN,
-        thresholds=model.inspector.calibration.thresholds, source_size=size, roi=Box(0, 0, size[1], size[0]), model_id=model.inspector.model_id)
+        verdict=Verdict.UNCERTAIN,
+        reason=refusal.reason,
+        detail=refusal.detail,
+        score=NAN,
+        raw_score=NAN,
+        p_value=NAN,
+        thresholds=model.inspector.calibration.thresholds,
+        source_size=size,
+        roi=Box(0, 0, size[1], size[0]),
+        model_id=model.inspector.model_id,
+    )
     timings = dataclasses.replace(timings, total=1e3 * (time.perf_counter() - started))
     return Examination(inspection, timings, **rest)
-

@@ -1,7 +1,7 @@
 """Where the image callback leaves a frame and the worker fetches it: room for one, and the newest wins.
 
-A queue would let frames grow old while inference lags behind the camera; a verdict on an old frame is of no use to a cell
-that has moved on.  So a frame that was not fetched in time is replaced, and counted as dropped.
+A queue would let frames grow old while inference lags behind the camera; a verdict on an old frame is of no use to a
+cell that has moved on.  So a frame that was not fetched in time is replaced, and counted as dropped.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Image messages to uint8 RGB arrays, and arrays back to image messages, in plain numpy and OpenCV.
 
-This is the node's own converter because cv_bridge cannot be relied on: it is absent where ROS comes as wheels, breaks on
-NumPy 2 or OpenCV 5 in several distributions, and does not check a frame against its own header.  A frame that does not add up
-raises :class:`BadImage`; nothing is guessed, so that a half-received frame can never be judged as if it were whole.
-Encodings are those of ``sensor_msgs/image_encodings.hpp``.
+This is the node's own converter because cv_bridge cannot be relied on: it is absent where ROS comes as wheels, breaks
+on NumPy 2 or OpenCV 5 in several distributions, and does not check a frame against its own header.  A frame that does
+not add up raises :class:`BadImage`; nothing is guessed, so that a half-received frame can never be judged as if it were
+whole.  Encodings are those of ``sensor_msgs/image_encodings.hpp``.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ ENCODINGS = (*_INTERLEAVED, *_PLANAR_420)
 def image_to_rgb(message: RawImage, fallback: Callable[[RawImage], np.ndarray] | None = None) -> np.ndarray:
     """The pixels of a raw image message as uint8 (height, width, 3) RGB.
 
-    Row padding (``step``) and byte order (``is_bigendian``) are honoured.  For ``rgb8`` the result is a view of the message's
-    own buffer, without a copy; treat it as read-only.  16-bit samples are scaled over their full range.
+    Row padding (``step``) and byte order (``is_bigendian``) are honoured.  For ``rgb8`` the result is a view of the
+    message's own buffer, without a copy; treat it as read-only. 16-bit samples are scaled over their full range.
     fallback: asked for encodings not in :data:`ENCODINGS`; may raise anything, which then reads ``unknown_encoding``.
     Raises BadImage.
     """
@@ -104,8 +104,10 @@ def image_to_rgb(message: RawImage, fallback: Callable[[RawImage], np.ndarray] |
             return fallback(message)
         except Exception as error:
             raise BadImage("unknown_encoding", f"encoding {message.encoding!r}: {error}") from error
-    raise BadImage("unknown_encoding", f"encoding {message.encoding!r} is not known; set the camera to rgb8, bgr8, mono8 or "
-                                       f"another of {', '.join(ENCODINGS)}")
+    raise BadImage(
+        "unknown_encoding",
+        f"encoding {message.encoding!r} is not known; set the camera to rgb8, bgr8, mono8 or another of docs/interface.md",
+    )
 
 
 def compressed_to_rgb(data: object, image_format: str) -> np.ndarray:
@@ -126,11 +128,15 @@ def compressed_to_rgb(data: object, image_format: str) -> np.ndarray:
     except Exception as error:  # Pillow's decoders raise many types on bad data
         unknown = isinstance(error, UnidentifiedImageError)
         reason = "neither JPEG nor PNG" if unknown else " ".join(str(error).split()) or type(error).__name__
-        raise BadImage("undecodable", f"compressed image of {buffer.size} bytes, format {image_format!r}, cannot be decoded: "
-                                      f"{reason}") from error
+        raise BadImage(
+            "undecodable",
+            f"compressed image of {buffer.size} bytes, format {image_format!r}, cannot be decoded: {reason}",
+        ) from error
     if pixels.ndim == 2:
         return cv2.cvtColor(_UPPER_BYTE[pixels], cv2.COLOR_GRAY2RGB)
-    if "compressed rgb" in image_format:  # image_transport fed RGB to an encoder that expects BGR, so the file is swapped
+    if (
+        "compressed rgb" in image_format
+    ):  # image_transport fed RGB to an encoder that expects BGR, so the file is swapped
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     return pixels
 
@@ -172,7 +178,9 @@ def _rows(message: RawImage, rows: int, row_bytes: int) -> np.ndarray:
 
 def _require_even(message: RawImage, rows: int) -> None:
     if message.width % 2 or message.height % rows:
-        raise BadImage("wrong_size", f"{message.encoding} needs even sizes, but the image is {message.width}x{message.height}")
+        raise BadImage(
+            "wrong_size", f"{message.encoding} needs even sizes, but the image is {message.width}x{message.height}"
+        )
 
 
 def fill_image(message: RawImage, pixels: np.ndarray, encoding: str) -> None:

@@ -1,8 +1,8 @@
 """The image subscription: made once a publisher's quality of service is known, and kept for the life of the process.
 
 A subscription is never destroyed, because doing so under a multi-threaded executor crashes Humble; one that has been
-superseded (the camera came back with another reliability) is merely not listened to.  The callback hands the message on and
-does nothing else.
+superseded (the camera came back with another reliability) is merely not listened to.  The callback hands the message on
+and does nothing else.
 """
 
 from __future__ import annotations
@@ -29,8 +29,16 @@ class ImageSource:
     transport: ``raw`` or ``compressed``; reliability: ``match``, ``reliable`` or ``best_effort``; depth: queue depth.
     """
 
-    def __init__(self, node: Node, group: CallbackGroup, deliver: Callable[[Any], None], *, transport: str,
-                 reliability: str, depth: int) -> None:
+    def __init__(
+        self,
+        node: Node,
+        group: CallbackGroup,
+        deliver: Callable[[Any], None],
+        *,
+        transport: str,
+        reliability: str,
+        depth: int,
+    ) -> None:
         self._node = node
         self._group = group
         self._deliver = deliver
@@ -44,7 +52,9 @@ class ImageSource:
         self._incompatible = ""
 
     def connect(self) -> None:
-        """Subscribe as soon as that can be done rightly; cheap to call again and again, which follows a changed camera."""
+        """Subscribe as soon as that can be done rightly; cheap to call again and again, which follows a changed
+        camera.
+        """
         offered = [info.qos_profile.reliability for info in self._node.get_publishers_info_by_topic(self.topic)]
         chosen = choose_reliability(self._wanted, offered)
         if chosen is None or chosen == self._current:
@@ -81,5 +91,10 @@ class ImageSource:
                 self._node.get_logger().warning(self._incompatible)
 
         return self._node.create_subscription(
-            self._type, self._name, hand_on, image_profile(reliability, self._depth), callback_group=self._group,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=note_incompatible))
+            self._type,
+            self._name,
+            hand_on,
+            image_profile(reliability, self._depth),
+            callback_group=self._group,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=note_incompatible),
+        )

@@ -1,8 +1,8 @@
 """The ``inspector`` node: a managed node that turns camera images into verdicts.
 
-It only wires things together: lifecycle states, parameters and services here; images in :mod:`image_source`; the worker in
-:mod:`pipeline`; results in :mod:`outputs`; health in :mod:`diagnostics`.  Transitions, services, parameters and images each
-have their own callback group, so none waits for another.  docs/interface.md lists what the node offers.
+It only wires things together: lifecycle states, parameters and services here; images in :mod:`image_source`; the worker
+in :mod:`pipeline`; results in :mod:`outputs`; health in :mod:`diagnostics`.  Transitions, services, parameters and
+images each have their own callback group, so none waits for another. docs/interface.md lists what the node offers.
 """
 
 from __future__ import annotations
@@ -60,17 +60,24 @@ class Inspector(LifecycleNode):
         self._expecting_since = time.monotonic()
         self._outputs: Outputs | None = None
         self._source = ImageSource(
-            self, MutuallyExclusiveCallbackGroup(), self._pipeline.deliver, transport=self._settings.image_transport,
-            reliability=self._settings.image_qos_reliability, depth=self._settings.image_qos_depth)
+            self,
+            MutuallyExclusiveCallbackGroup(),
+            self._pipeline.deliver,
+            transport=self._settings.image_transport,
+            reliability=self._settings.image_qos_reliability,
+            depth=self._settings.image_qos_depth,
+        )
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_service(SetBool, "~/enable", self._on_enable, callback_group=MutuallyExclusiveCallbackGroup())
-        self.create_service(LoadModel, "~/load_model", self._on_load_model, callback_group=MutuallyExclusiveCallbackGroup())
+        self.create_service(
+            LoadModel, "~/load_model", self._on_load_model, callback_group=MutuallyExclusiveCallbackGroup()
+        )
         self._diagnostics_timer = self._every(self._settings.diagnostics_period, self._publish_diagnostics)
         self._every(_CONNECT_PERIOD, self._connect)
         self._start_timer = self._every(0.01, self._autostart) if self._settings.autostart else None
 
-    # ---- lifecycle ----------------------------------------------------------------------------------------------------
+    # ---- lifecycle ---------------------------------------------------------------------------------------------------
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm the model, create the result topics, start the worker."""
@@ -96,8 +103,9 @@ class Inspector(LifecycleNode):
         """After an error that no transition handled: let go of everything and start again from unconfigured."""
         return self._transition("error recovery", state, self._release)
 
-    def _transition(self, name: str, state: LifecycleState,
-                    work: Callable[[LifecycleState], None]) -> TransitionCallbackReturn:
+    def _transition(
+        self, name: str, state: LifecycleState, work: Callable[[LifecycleState], None]
+    ) -> TransitionCallbackReturn:
         """Run a transition.  rclpy swallows what a transition raises, so it is logged here with its cause."""
         try:
             work(state)
@@ -127,7 +135,9 @@ class Inspector(LifecycleNode):
     def _activate(self, state: LifecycleState) -> None:
         LifecycleNode.on_activate(self, state)
         self._set_switch(activated=True)
-        self.get_logger().info(f"inspecting {self._source.topic}" if self._enabled else "active, but paused by ~/enable")
+        self.get_logger().info(
+            f"inspecting {self._source.topic}" if self._enabled else "active, but paused by ~/enable"
+        )
 
     def _deactivate(self, state: LifecycleState) -> None:
         self._set_switch(activated=False)
@@ -155,7 +165,7 @@ class Inspector(LifecycleNode):
         self._pipeline.stop()
         super().destroy_node()
 
-    # ---- services and parameters --------------------------------------------------------------------------------------
+    # ---- services and parameters -------------------------------------------------------------------------------------
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._set_switch(enabled=request.data)
@@ -219,7 +229,7 @@ class Inspector(LifecycleNode):
             self._diagnostics_timer.timer_period_ns = int(self._settings.diagnostics_period * 1e9)
         return SetParametersResult(successful=True)
 
-    # ---- input and health ---------------------------------------------------------------------------------------------
+    # ---- input and health --------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
         if self._outputs is not None:  # nothing is subscribed to before the first configure
@@ -235,12 +245,24 @@ class Inspector(LifecycleNode):
         model, counts, state = self._pipeline.model, self._pipeline.statistics.snapshot(now), self._state
         waited = None
         if state == "active" and self._enabled:
-            waited = min(now - self._expecting_since, float("inf") if counts.since_input is None else counts.since_input)
+            waited = min(
+                now - self._expecting_since, float("inf") if counts.since_input is None else counts.since_input
+            )
         return Health(
-            node=self.get_fully_qualified_name().lstrip("/"), state=state, failure=self._failure, enabled=self._enabled, model=model,
+            node=self.get_fully_qualified_name().lstrip("/"),
+            state=state,
+            failure=self._failure,
+            enabled=self._enabled,
+            model=model,
             part_id=self._settings.part_id or (model.part_name if model else ""),
-            topic=self._source.topic, publishers=self._source.publishers, reliability=self._source.reliability,
-            incompatible=self._source.incompatible, waited=waited, input_timeout=self._settings.input_timeout, counts=counts)
+            topic=self._source.topic,
+            publishers=self._source.publishers,
+            reliability=self._source.reliability,
+            incompatible=self._source.incompatible,
+            waited=waited,
+            input_timeout=self._settings.input_timeout,
+            counts=counts,
+        )
 
     def _announce(self, model: LoadedModel) -> None:
         self.get_logger().info(model.summary)
@@ -254,8 +276,12 @@ class Inspector(LifecycleNode):
 
     def _every(self, seconds: float, callback: Callable[[], None]):  # noqa: ANN202 - the timer's type moved between distributions
         """A timer on the steady clock: health must be told also when simulated time stands still."""
-        return self.create_timer(seconds, callback, callback_group=MutuallyExclusiveCallbackGroup(),
-                                 clock=Clock(clock_type=ClockType.STEADY_TIME))
+        return self.create_timer(
+            seconds,
+            callback,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
 
 
 def main(args: Sequence[str] | None = None) -> int:

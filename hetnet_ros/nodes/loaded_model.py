@@ -33,20 +33,24 @@ class LoadedModel:
     def summary(self) -> str:
         """One line for a person."""
         inspector = self.inspector
-        return (f"model {inspector.model_id} of part {self.part_name!r} is ready on {inspector.device} "
-                f"({inspector.weights_mb:.0f} MB, {self.seconds:.1f} s)")
+        return (
+            f"model {inspector.model_id} of part {self.part_name!r} is ready on {inspector.device} "
+            f"({inspector.weights_mb:.0f} MB, {self.seconds:.1f} s)"
+        )
 
 
 def load_model(path: str, device: str, allow_cpu_fallback: bool, threads: int) -> LoadedModel:
     """Load and warm the model file ``path``.
 
-    device: ``auto``, ``cuda`` or ``cpu``; threads: CPU threads of the network, 0 for the library's choice.
-    Raises InputError for an empty path, an unusable file or an absent device; a failing device raises its own error, unless
+    device: ``auto``, ``cuda`` or ``cpu``; threads: CPU threads of the network, 0 for the library's choice.  Raises
+    InputError for an empty path, an unusable file or an absent device; a failing device raises its own error, unless
     ``allow_cpu_fallback``, which then loads on the CPU.
     """
     if not path:
-        raise InputError("no model is given: set the parameter model to the path of a .safetensors model "
-                         "(hetnet train FOLDER -o MODEL.safetensors makes one)")
+        raise InputError(
+            "no model is given: set the parameter model to the path of a .safetensors model "
+            "(hetnet train FOLDER -o MODEL.safetensors makes one)"
+        )
     started = time.monotonic()
     import torch
 

@@ -1,8 +1,8 @@
 """Counts, rates and latencies of the running inspector, for its diagnostics.
 
-Written from the subscription and worker threads and read by the diagnostics timer, so every access takes one short lock.
-Counts run since the start of the process; rates and percentiles cover a recent window, because a cell's operator asks how it
-runs now.
+Written from the subscription and worker threads and read by the diagnostics timer, so every access takes one short
+lock.  Counts run since the start of the process; rates and percentiles cover a recent window, because a cell's operator
+asks how it runs now.
 """
 
 from __future__ import annotations
@@ -127,11 +127,20 @@ class Statistics:
         refused = Counter(outcome for _, outcome, _ in recent if outcome not in _VERDICTS)
         timings = [entry for _, _, entry in recent]
         return Snapshot(
-            received=counts["received"], dropped=counts["dropped"], ignored=counts["ignored"], published=counts["published"],
-            input_rate=received / window, output_rate=len(recent) / window,
-            since_input=None if last_input is None else now - last_input, bad_images=tuple(sorted(bad.items())),
-            outcomes=tuple(sorted(outcomes.items())), recent_bad=recent_bad, recent_refused=tuple(refused.most_common()),
-            backward_stamps=counts["backward"], percentiles=tuple(_percentiles(stage, timings) for stage in STAGES))
+            received=counts["received"],
+            dropped=counts["dropped"],
+            ignored=counts["ignored"],
+            published=counts["published"],
+            input_rate=received / window,
+            output_rate=len(recent) / window,
+            since_input=None if last_input is None else now - last_input,
+            bad_images=tuple(sorted(bad.items())),
+            outcomes=tuple(sorted(outcomes.items())),
+            recent_bad=recent_bad,
+            recent_refused=tuple(refused.most_common()),
+            backward_stamps=counts["backward"],
+            percentiles=tuple(_percentiles(stage, timings) for stage in STAGES),
+        )
 
     def _trim(self, now: float) -> None:
         oldest = now - WINDOW_SECONDS

@@ -58,11 +58,14 @@ class Outputs:
         """Publish a verdict."""
         self._send(self._inspection, message)
 
-    def pictures(self, header: Header, examination: Examination, model: LoadedModel,
-                 parameters: InspectorParameters) -> Iterator[Callable[[], None]]:
-        """Compute, one at a time, the pictures that somebody subscribes to and whose turn it is; each item publishes one.
+    def pictures(
+        self, header: Header, examination: Examination, model: LoadedModel, parameters: InspectorParameters
+    ) -> Iterator[Callable[[], None]]:
+        """Compute, one at a time, the pictures that somebody subscribes to and whose turn it is; each item publishes
+        one.
 
-        Map and mask exist only where the network ran; an overlay also shows why it did not, on any image that was decoded.
+        Map and mask exist only where the network ran; an overlay also shows why it did not, on any image that was
+        decoded.
         """
         from hetnet_ros.inspection.maps import calibrated_source_map, source_mask
         from hetnet_ros.inspection.overlay import draw_overlay
@@ -70,12 +73,19 @@ class Outputs:
         inspection, calibration, rgb = examination.inspection, model.inspector.calibration, examination.rgb
         wanted: list[tuple[LifecyclePublisher, float, str, Callable[[], np.ndarray]]] = []
         if inspection.anomaly_map is not None:
-            wanted += [(self._map, parameters.anomaly_map_max_rate, "32FC1",
-                        lambda: calibrated_source_map(inspection, calibration)),
-                       (self._mask, parameters.mask_max_rate, "mono8", lambda: source_mask(inspection, calibration))]
+            wanted += [
+                (
+                    self._map,
+                    parameters.anomaly_map_max_rate,
+                    "32FC1",
+                    lambda: calibrated_source_map(inspection, calibration),
+                ),
+                (self._mask, parameters.mask_max_rate, "mono8", lambda: source_mask(inspection, calibration)),
+            ]
         if rgb is not None:
-            wanted.append((self._overlay, parameters.overlay_max_rate, "rgb8",
-                           lambda: draw_overlay(rgb, inspection, calibration)))
+            wanted.append(
+                (self._overlay, parameters.overlay_max_rate, "rgb8", lambda: draw_overlay(rgb, inspection, calibration))
+            )
         for publisher, rate, encoding, make in wanted:
             if publisher.get_subscription_count() and self._caps[publisher].passes(time.monotonic(), rate):
                 message = Image(header=header)
@@ -87,5 +97,6 @@ class Outputs:
             publisher.publish(message)
         except RCLError as error:  # a saturated reliable publisher; the context's end is told by who ends it
             if rclpy.ok():
-                self._logger.error(f"a message on {publisher.topic_name} could not be published: {error}",
-                                   throttle_duration_sec=5.0)
+                self._logger.error(
+                    f"a message on {publisher.topic_name} could not be published: {error}", throttle_duration_sec=5.0
+                )

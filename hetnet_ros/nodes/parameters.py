@@ -1,7 +1,8 @@
-"""The inspector's parameters: one table that declares, describes and bounds each, and one frozen value that the code reads.
+"""The inspector's parameters: one table that declares and bounds each, and one frozen value that the code reads.
 
-Ranges, types and read-only flags go into ROS descriptors, so that tools show them and rclpy enforces them; what a descriptor
-cannot say (choices, a well-formed region, settings that are fixed once a model is loaded) is checked in :func:`changed`.
+Ranges, types and read-only flags go into ROS descriptors, so that tools show them and rclpy enforces them; what a
+descriptor cannot say (choices, a well-formed region, settings that are fixed once a model is loaded) is checked in
+:func:`changed`.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ class InspectorParameters:
 
 @dataclass(frozen=True)
 class Declaration:
-    """One parameter.  ``low`` and ``high`` bound numbers; ``choices`` lists the words allowed; ``frozen`` says when a change
-    is refused: ``"never"``, ``"loaded"`` (as long as a model is loaded) or ``"always"`` (read-only)."""
+    """One parameter.  ``low`` and ``high`` bound numbers; ``choices`` lists the words allowed; ``frozen`` says when a
+    change is refused: ``"never"``, ``"loaded"`` (as long as a model is loaded) or ``"always"`` (read-only).
+    """
 
     name: str
     default: object
@@ -63,7 +65,9 @@ class Declaration:
 
     def descriptor(self) -> ParameterDescriptor:
         # rclpy's own type check answers "expected '3' got '4'" and refuses 2 for 2.0, so types are checked here.
-        descriptor = ParameterDescriptor(description=self.description, read_only=self.frozen == "always", dynamic_typing=True)
+        descriptor = ParameterDescriptor(
+            description=self.description, read_only=self.frozen == "always", dynamic_typing=True
+        )
         remarks = []
         if self.choices:
             remarks.append(f"one of {', '.join(self.choices)}")
@@ -77,7 +81,9 @@ class Declaration:
         return descriptor
 
     def checked(self, value: object) -> object:
-        """``value``, a whole number turned into a float where a float is due.  Raises InputError if it is not allowed."""
+        """``value``, a whole number turned into a float where a float is due.  Raises InputError if it is not
+        allowed.
+        """
         if isinstance(self.default, list):
             value = _whole_numbers(value)
         elif isinstance(self.default, float) and isinstance(value, int) and not isinstance(value, bool):
@@ -91,8 +97,13 @@ class Declaration:
         return value
 
 
-_KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number",
-          list: "four whole numbers: x, y, width, height (px), all zero for the whole image"}
+_KINDS = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "four whole numbers: x, y, width, height (px), all zero for the whole image",
+}
 
 
 def _whole_numbers(value: object) -> object:
@@ -103,34 +114,96 @@ def _whole_numbers(value: object) -> object:
 
 
 DECLARATIONS = (
-    Declaration("model", "", "Path of the .safetensors model to load on configure. ~/load_model replaces it later.",
-                frozen="loaded"),
-    Declaration("device", "auto", "Where the network runs; auto takes CUDA when there is a usable GPU.",
-                choices=("auto", "cuda", "cpu"), frozen="loaded"),
-    Declaration("allow_cpu_fallback", False, "Go on with the CPU when CUDA is missing or fails; otherwise that is an error."),
-    Declaration("threads", 0, "CPU threads of the network; 0 leaves the choice to the library (one for each core).",
-                low=0, high=256, frozen="loaded"),
+    Declaration(
+        "model",
+        "",
+        "Path of the .safetensors model to load on configure. ~/load_model replaces it later.",
+        frozen="loaded",
+    ),
+    Declaration(
+        "device",
+        "auto",
+        "Where the network runs; auto takes CUDA when there is a usable GPU.",
+        choices=("auto", "cuda", "cpu"),
+        frozen="loaded",
+    ),
+    Declaration(
+        "allow_cpu_fallback", False, "Go on with the CPU when CUDA is missing or fails; otherwise that is an error."
+    ),
+    Declaration(
+        "threads",
+        0,
+        "CPU threads of the network; 0 leaves the choice to the library (one for each core).",
+        low=0,
+        high=256,
+        frozen="loaded",
+    ),
     Declaration("part_id", "", "Name of the part in published messages; empty takes the name in the model's card."),
-    Declaration("roi", [0, 0, 0, 0], "Part of the image to inspect, px: x, y, width, height. All zero: the whole image."),
-    Declaration("max_age", 2.0, "Largest age of a frame, from its stamp to the verdict, s; older ones give UNCERTAIN 'stale'. "
-                "0 switches this and the other checks of stamps off.", low=0.0, high=3600.0),
-    Declaration("max_clock_skew", 0.5, "How far a stamp may lie ahead of this node's clock, s; further gives UNCERTAIN "
-                "'stamp_in_future'.", low=0.0, high=60.0),
-    Declaration("input_timeout", 2.0, "Without an image for this long while active, diagnostics turn to ERROR, s.",
-                low=0.1, high=3600.0),
-    Declaration("image_transport", "raw", "raw subscribes to image, compressed to image/compressed.",
-                choices=("raw", "compressed"), frozen="always"),
-    Declaration("image_qos.reliability", "match", "Reliability of the image subscription; match follows the publisher.",
-                choices=("match", "reliable", "best_effort"), frozen="always"),
-    Declaration("image_qos.depth", 1, "Queue depth of the image subscription (keep last). The newest frame wins in any case.",
-                low=1, high=100, frozen="always"),
-    Declaration("anomaly_map.max_rate", 5.0, "Cap on ~/anomaly_map, Hz; 0 publishes one for each inspection.",
-                low=0.0, high=1000.0),
+    Declaration(
+        "roi", [0, 0, 0, 0], "Part of the image to inspect, px: x, y, width, height. All zero: the whole image."
+    ),
+    Declaration(
+        "max_age",
+        2.0,
+        "Largest age of a frame, from its stamp to the verdict, s; older ones give UNCERTAIN 'stale'. "
+        "0 switches this and the other checks of stamps off.",
+        low=0.0,
+        high=3600.0,
+    ),
+    Declaration(
+        "max_clock_skew",
+        0.5,
+        "How far a stamp may lie ahead of this node's clock, s; further gives UNCERTAIN 'stamp_in_future'.",
+        low=0.0,
+        high=60.0,
+    ),
+    Declaration(
+        "input_timeout",
+        2.0,
+        "Without an image for this long while active, diagnostics turn to ERROR, s.",
+        low=0.1,
+        high=3600.0,
+    ),
+    Declaration(
+        "image_transport",
+        "raw",
+        "raw subscribes to image, compressed to image/compressed.",
+        choices=("raw", "compressed"),
+        frozen="always",
+    ),
+    Declaration(
+        "image_qos.reliability",
+        "match",
+        "Reliability of the image subscription; match follows the publisher.",
+        choices=("match", "reliable", "best_effort"),
+        frozen="always",
+    ),
+    Declaration(
+        "image_qos.depth",
+        1,
+        "Queue depth of the image subscription (keep last). The newest frame wins in any case.",
+        low=1,
+        high=100,
+        frozen="always",
+    ),
+    Declaration(
+        "anomaly_map.max_rate",
+        5.0,
+        "Cap on ~/anomaly_map, Hz; 0 publishes one for each inspection.",
+        low=0.0,
+        high=1000.0,
+    ),
     Declaration("mask.max_rate", 5.0, "Cap on ~/mask, Hz; 0 publishes one for each inspection.", low=0.0, high=1000.0),
-    Declaration("overlay.max_rate", 5.0, "Cap on ~/overlay, Hz; 0 publishes one for each inspection.", low=0.0, high=1000.0),
+    Declaration(
+        "overlay.max_rate", 5.0, "Cap on ~/overlay, Hz; 0 publishes one for each inspection.", low=0.0, high=1000.0
+    ),
     Declaration("diagnostics_period", 1.0, "Time between two messages on /diagnostics, s.", low=0.1, high=60.0),
-    Declaration("autostart", False, "Configure and activate at start, without a lifecycle manager or launch file.",
-                frozen="always"),
+    Declaration(
+        "autostart",
+        False,
+        "Configure and activate at start, without a lifecycle manager or launch file.",
+        frozen="always",
+    ),
 )
 
 
@@ -158,7 +231,9 @@ def changed(current: InspectorParameters, changes: Mapping[str, object], *, load
             raise InputError(f"{entry.name} cannot be removed")
         if loaded and entry.frozen == "loaded" and changes[entry.name] != values[entry.name]:
             way = "call ~/load_model or " if entry.name == "model" else ""
-            raise InputError(f"{entry.name} is fixed while a model is loaded: {way}clean the node up, set it, configure again")
+            raise InputError(
+                f"{entry.name} is fixed while a model is loaded: {way}clean the node up, set it, configure again"
+            )
         values[entry.name] = changes[entry.name]
     return _build(values)
 

@@ -1,7 +1,8 @@
-"""Shows parts to an inspector one at a time and collects its verdicts: the client that a demonstration or a check needs.
+"""Shows parts to an inspector one at a time and collects its verdicts: the client that a demonstration or a check
+needs.
 
-It speaks to the virtual camera and the inspector only as any other node could: parameters to choose the part, lifecycle
-services to start the inspector, topics for pictures, truth and verdicts, matched by their stamps.
+It speaks to the virtual camera and the inspector only as any other node could: parameters to choose the part,
+lifecycle services to start the inspector, topics for pictures, truth and verdicts, matched by their stamps.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class ShownPart:
     """One part that was shown, and what the inspector made of it.
 
     truth: ``good``, or the kind of the defect; truth_box: where it is in the picture, None for a good part.
-    verdict: as in Inspection.msg; reason, detail, score, p_value: its fields.  latency_ms: from the image's stamp to the
-    arrival of the verdict here.  overlay: uint8 RGB, the inspector's overlay of this very picture (the bare picture if it
-    did not arrive).
+    verdict: as in Inspection.msg; reason, detail, score, p_value: its fields.  latency_ms: from the image's stamp to
+    the arrival of the verdict here.  overlay: uint8 RGB, the inspector's overlay of this very picture (the bare
+    picture if it did not arrive).
     """
 
     index: int
@@ -83,9 +84,16 @@ class PartShow:
 
     def start_inspector(self) -> None:
         """Configure and activate the inspector; InputError if it refuses."""
-        for label, number in (("configure", Transition.TRANSITION_CONFIGURE), ("activate", Transition.TRANSITION_ACTIVATE)):
-            answer = self._call(ChangeState, "inspector/change_state", ChangeState.Request(transition=Transition(id=number)),
-                                _CONFIGURE_SECONDS)
+        for label, number in (
+            ("configure", Transition.TRANSITION_CONFIGURE),
+            ("activate", Transition.TRANSITION_ACTIVATE),
+        ):
+            answer = self._call(
+                ChangeState,
+                "inspector/change_state",
+                ChangeState.Request(transition=Transition(id=number)),
+                _CONFIGURE_SECONDS,
+            )
             if not answer.success:
                 raise InputError(f"the inspector refused to {label}; its log says why")
 
@@ -95,7 +103,9 @@ class PartShow:
             for kept in (self._truths, self._verdicts, self._pictures, self._overlays):
                 kept.clear()
             self._set(Parameter("part_index", value=index))
-            stamp = self._wait(lambda wanted=f"_{index:04d}": self._judged(wanted), _VERDICT_SECONDS, f"the verdict on part {index}")
+            stamp = self._wait(
+                lambda wanted=f"_{index:04d}": self._judged(wanted), _VERDICT_SECONDS, f"the verdict on part {index}"
+            )
             deadline = time.monotonic() + _OVERLAY_SECONDS
             while stamp not in self._overlays and time.monotonic() < deadline:
                 self._spin()
@@ -114,11 +124,20 @@ class PartShow:
             roi = truth.defects[0].box
             box = Box(roi.x_offset, roi.y_offset, roi.width, roi.height)
         return ShownPart(
-            index, truth.part_id, "good" if truth.verdict == Inspection.PASS else truth.reason, box, verdict.verdict, verdict.reason,
-            verdict.detail, verdict.score, verdict.p_value, (arrived - (stamp[0] + stamp[1] * 1e-9)) * 1e3,
-            image_to_rgb(self._overlays.get(stamp, self._pictures[stamp])).copy())
+            index,
+            truth.part_id,
+            "good" if truth.verdict == Inspection.PASS else truth.reason,
+            box,
+            verdict.verdict,
+            verdict.reason,
+            verdict.detail,
+            verdict.score,
+            verdict.p_value,
+            (arrived - (stamp[0] + stamp[1] * 1e-9)) * 1e3,
+            image_to_rgb(self._overlays.get(stamp, self._pictures[stamp])).copy(),
+        )
 
-    # ---- ROS ----------------------------------------------------------------------------------------------------------
+    # ---- ROS ---------------------------------------------------------------------------------------------------------
 
     def _listen(self, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
         self._node.create_subscription(kind, f"{self._namespace}/{topic}", callback, 10)
@@ -146,7 +165,9 @@ class PartShow:
         while not (value := condition()):
             self._spin()
             if time.monotonic() > deadline:
-                raise InputError(f"waited {seconds:g} s in vain for {what}; is another program keeping the processor busy?")
+                raise InputError(
+                    f"waited {seconds:g} s in vain for {what}; is another program keeping the processor busy?"
+                )
         return value
 
     def _spin(self) -> None:

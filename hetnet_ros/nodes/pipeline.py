@@ -1,8 +1,8 @@
 """Between the image subscription and the result topics: one worker thread that decodes, inspects and publishes.
 
 The subscription's callback only leaves the frame in a mailbox, so services, parameters and lifecycle transitions answer
-while the network runs.  A change of state (paused, deactivated) starts a new epoch, and a frame of an older epoch is not
-published: when ``~/enable`` has answered, nothing more comes.
+while the network runs.  A change of state (paused, deactivated) starts a new epoch, and a frame of an older epoch is
+not published: when ``~/enable`` has answered, nothing more comes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class Pipeline:
     parameters: returns those in force, read anew for each frame.  now_ns: the node's clock, ns.
     """
 
-    def __init__(self, parameters: Callable[[], InspectorParameters], now_ns: Callable[[], int], logger: RcutilsLogger) -> None:
+    def __init__(
+        self, parameters: Callable[[], InspectorParameters], now_ns: Callable[[], int], logger: RcutilsLogger
+    ) -> None:
         self.statistics = Statistics(time.monotonic())
         self._parameters = parameters
         self._now_ns = now_ns
@@ -104,18 +106,22 @@ class Pipeline:
                 continue
             try:
                 self._inspect(frame, epoch, model)
-            except Exception:  # the thread must outlive any defect; a dead worker would look like a camera without images
+            except (
+                Exception
+            ):  # the thread must outlive any defect; a dead worker would look like a camera without images
                 if not rclpy.ok():
                     return  # the process is ending, and what could not be published says nothing new
-                self._logger.error(f"a frame could not be processed\n{traceback.format_exc()}",
-                                   throttle_duration_sec=_LOG_PERIOD)
+                self._logger.error(
+                    f"a frame could not be processed\n{traceback.format_exc()}", throttle_duration_sec=_LOG_PERIOD
+                )
 
     def _inspect(self, frame: Frame, epoch: int, model: LoadedModel) -> None:
         parameters = self._parameters()
         examination = examine(frame.message, model, parameters, self._now_ns)
         header, outputs = frame.message.header, self._outputs
-        message = inspection_message(header, examination.inspection, parameters.part_id or model.part_name,
-                                     examination.timings)
+        message = inspection_message(
+            header, examination.inspection, parameters.part_id or model.part_name, examination.timings
+        )
         if not self._publish(epoch, lambda: outputs.publish_inspection(message)):
             return
         self._count(examination)
@@ -145,7 +151,9 @@ class Pipeline:
         if examination.fault:
             self._logger.error(f"{inspection.detail}\n{examination.fault}", throttle_duration_sec=_LOG_PERIOD)
         elif inspection.verdict is Verdict.UNCERTAIN and inspection.reason != "borderline":
-            self._logger.warning(f"UNCERTAIN, {inspection.reason}: {inspection.detail}", throttle_duration_sec=_LOG_PERIOD)
+            self._logger.warning(
+                f"UNCERTAIN, {inspection.reason}: {inspection.detail}", throttle_duration_sec=_LOG_PERIOD
+            )
 
     def _leave_cuda(self, failed: LoadedModel, parameters: InspectorParameters, cause: Exception) -> None:
         """Load the model again on the CPU after the GPU failed, where the parameter allows it."""

@@ -1,8 +1,8 @@
 """The life of one node process: environment, spinning, and a quick, quiet end.
 
-Every node of this package starts through :func:`run_node`, so all of them behave alike: large images get through Fast DDS,
-a wrong argument is one line and exit code 2, and SIGINT, SIGTERM or a lost context end the process within seconds and
-without a traceback, also when ``ros2 launch`` dies first and leaves its nodes behind.
+Every node of this package starts through :func:`run_node`, so all of them behave alike: large images get through Fast
+DDS, a wrong argument is one line and exit code 2, and SIGINT, SIGTERM or a lost context end the process within seconds
+and without a traceback, also when ``ros2 launch`` dies first and leaves its nodes behind.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ EXIT_BAD_INPUT = 2
 GRACE_SECONDS = 5.0
 """Time that a node has for its own clean end; after it the process ends regardless."""
 
+WAKE_SECONDS = 0.5
+"""Longest sleep of the executor.  rclpy wakes it on a signal just before it shuts the context down, so an executor that
+waits for events without limit can look at the context too early and then sleep through its end."""
+
 CALLBACK_SECONDS = 0.5
 """Time that callbacks have to return once the node is to end; one that takes longer is cut off."""
 
@@ -39,8 +43,9 @@ _OLDER_DISTRIBUTIONS = ("humble", "iron", "jazzy")
 def prepare_environment() -> None:
     """Set what rclpy and Fast DDS read from the environment at start, unless the user has set it.
 
-    Fast DDS gets a profile whose shared-memory segment holds whole images (without it nearly all best-effort images between
-    two processes are lost).  ``AMENT_PREFIX_PATH`` matters only where ROS came as Python wheels and nothing was sourced.
+    Fast DDS gets a profile whose shared-memory segment holds whole images (without it nearly all best-effort images
+    between two processes are lost).  ``AMENT_PREFIX_PATH`` matters only where ROS came as Python wheels and nothing was
+    sourced.
     """
     os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
     profile = config_path("fastdds_shm.xml")
@@ -53,11 +58,11 @@ def prepare_environment() -> None:
 def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *, threads: int = 4) -> int:
     """Initialise ROS, make the node, spin it until told to stop, and return the exit code of the process.
 
-    make_node: called once, after ROS is initialised; an :class:`InputError` from it ends the process with one line and code 2.
-    args: the command line after the program name (``--ros-args ...``); None takes ``sys.argv[1:]``.
-    threads: size of the executor's thread pool.
-    Returns 0 when stopped by SIGINT, SIGTERM or a shutdown of the context, 1 on a fault, 2 on bad input.  The caller should
-    end the process with that code at once: what still holds it after the grace period is cut off.
+    make_node: called once, after ROS is initialised; an :class:`InputError` from it ends the process with one line and
+    code 2. args: the command line after the program name (``--ros-args ...``); None takes ``sys.argv[1:]``. threads:
+    size of the executor's thread pool.  Returns 0 when stopped by SIGINT, SIGTERM or a shutdown of the context, 1 on a
+    fault, 2 on bad input.  The caller should end the process with that code at once: what still holds it after the
+    grace period is cut off.
     """
     arguments = [sys.argv[0] or "hetnet", *(sys.argv[1:] if args is None else args)]
     interrupt = _Interrupt()
@@ -83,8 +88,8 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *
 class _Interrupt:
     """Python's side of SIGINT: a KeyboardInterrupt before ROS is up, nothing after.
 
-    Once rclpy has its own handler, that one wakes the executor and shuts the context down; a KeyboardInterrupt on top might
-    strike anywhere, the clean-up included.
+    Once rclpy has its own handler, that one wakes the executor and shuts the context down; a KeyboardInterrupt on top
+    might strike anywhere, the clean-up included.
     """
 
     left_to_rclpy = False
@@ -100,16 +105,20 @@ def _initialise(arguments: list[str]) -> None:
         import rclpy
         from rclpy.utilities import remove_ros_args
     except ImportError as error:
-        raise InputError(f"ROS 2 is not usable from this Python ({error}): source a ROS 2 installation or install the "
-                         "ros-kilted wheels, see docs/install.md") from error
+        raise InputError(
+            f"ROS 2 is not usable from this Python ({error}): source a ROS 2 installation or install the "
+            "ros-kilted wheels, see docs/install.md"
+        ) from error
     try:
         rclpy.init(args=arguments)
         leftover = remove_ros_args(args=arguments)[1:]
     except Exception as error:
         raise InputError(f"ROS arguments refused: {_first_line(error)}") from error
     if leftover:
-        raise InputError(f"unknown argument {leftover[0]!r}: nodes take only ROS arguments, for example "
-                         "--ros-args -p NAME:=VALUE -r FROM:=TO")
+        raise InputError(
+            f"unknown argument {leftover[0]!r}: nodes take only ROS arguments, for example "
+            "--ros-args -p NAME:=VALUE -r FROM:=TO"
+        )
 
 
 def _spin(make_node: Callable[[], Node], threads: int) -> None:
@@ -123,7 +132,8 @@ def _spin(make_node: Callable[[], Node], threads: int) -> None:
     try:
         node = make_node()
         executor.add_node(node)
-        executor.spin()
+        while rclpy.ok():
+            executor.spin_once(timeout_sec=WAKE_SECONDS)
     except ExternalShutdownException:
         pass
     except (InvalidParameterTypeException, InvalidParameterValueException) as error:
@@ -150,7 +160,7 @@ def _shut_down() -> None:
 
 
 def _still_busy(others: set[threading.Thread]) -> bool:
-    """Whether a callback is still running (a model being loaded, say) that the interpreter would wait for at its end."""
+    """Whether a callback still runs (a model being loaded, say) that the interpreter would wait for at its end."""
     deadline = time.monotonic() + CALLBACK_SECONDS
     for thread in set(threading.enumerate()) - others:
         if not thread.daemon:

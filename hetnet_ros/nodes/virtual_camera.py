@@ -1,8 +1,9 @@
 """The ``virtual_camera`` node: the virtual inspection cell behind a camera's topics.
 
 It shows one part after another on ``image``, ``camera_info`` and ``depth``, and tells the truth about each picture on
-``~/truth`` in the inspector's own message type, so that verdicts and truth are compared stamp by stamp.  Pictures are made
-on a thread of their own: parameters and services answer at once, and a slow machine costs frames, not responsiveness.
+``~/truth`` in the inspector's own message type, so that verdicts and truth are compared stamp by stamp.  Pictures are
+made on a thread of their own: parameters and services answer at once, and a slow machine costs frames, not
+responsiveness.
 """
 
 from __future__ import annotations
@@ -48,10 +49,24 @@ DECLARATIONS = (
     Declaration("face", "front", "Face of the part that is shown.", choices=tuple(FACES)),
     Declaration("seed", 0, "Seed of the row of parts; the same seed shows the same parts.", low=0, high=2**31 - 1),
     Declaration("illumination", "mid", "Level of light.", choices=ILLUMINATIONS),
-    Declaration("jitter", 1.0, "How much pose and light vary from part to part; 1 is an ordinary cell, 0 none.", low=0.0, high=3.0),
+    Declaration(
+        "jitter",
+        1.0,
+        "How much pose and light vary from part to part; 1 is an ordinary cell, 0 none.",
+        low=0.0,
+        high=3.0,
+    ),
     Declaration("rate_hz", 5.0, "Pictures per second; fewer where the machine is too slow.", low=0.1, high=100.0),
-    Declaration("part_index", -1, "Number of the part to show; -1 shows one after another from 0 on.", low=-1, high=2**31 - 1),
-    Declaration("frames_per_part", 10, "Pictures of each part before the next one, where part_index is -1.", low=1, high=1_000_000),
+    Declaration(
+        "part_index", -1, "Number of the part to show; -1 shows one after another from 0 on.", low=-1, high=2**31 - 1
+    ),
+    Declaration(
+        "frames_per_part",
+        10,
+        "Pictures of each part before the next one, where part_index is -1.",
+        low=1,
+        high=1_000_000,
+    ),
     Declaration("defect_probability", 0.5, "Share of defective parts.", low=0.0, high=1.0),
     Declaration("defect_kinds", list(KINDS), f"Kinds of defects that occur, of {', '.join(KINDS)}."),
     Declaration("defect_scale", 1.0, "Factor on the defects' sizes.", low=0.3, high=3.0),
@@ -59,13 +74,23 @@ DECLARATIONS = (
     Declaration("width", 640, "Image width, px.", low=64, high=4096),
     Declaration("height", 480, "Image height, px.", low=48, high=4096),
     Declaration("tilt_deg", 0.0, "Angle between the camera's view and the face's normal, degrees.", low=0.0, high=45.0),
-    Declaration("azimuth_deg", 0.0, "Side to which the camera is tilted, degrees counter-clockwise from the face's x.",
-                low=-360.0, high=360.0),
+    Declaration(
+        "azimuth_deg",
+        0.0,
+        "Side to which the camera is tilted, degrees counter-clockwise from the face's x.",
+        low=-360.0,
+        high=360.0,
+    ),
     Declaration("distance_mm", 400.0, "Distance from the camera to the face, mm.", low=150.0, high=2000.0),
     Declaration("publish_depth", True, "Publish depth."),
     Declaration("publish_truth", True, "Publish ~/truth and ~/truth_mask."),
-    Declaration("reliability", "reliable", "Quality of service of image, camera_info and depth.",
-                choices=("reliable", "best_effort"), frozen="always"),
+    Declaration(
+        "reliability",
+        "reliable",
+        "Quality of service of image, camera_info and depth.",
+        choices=("reliable", "best_effort"),
+        frozen="always",
+    ),
     Declaration("frame_id", "camera_optical_frame", "Frame of the images (REP 103 optical frame).", frozen="always"),
 )
 
@@ -103,13 +128,17 @@ class CameraParameters:
         """Part ``index``; with the fault ``wrong_part`` it shows another face than it should."""
         names = tuple(FACES)
         face = names[(names.index(self.face) + 1) % len(names)] if self.fault == "wrong_part" else self.face
-        return draw_part(face, self.seed, index, self.defect_probability, self.defect_kinds, self.defect_scale, self.jitter)
+        return draw_part(
+            face, self.seed, index, self.defect_probability, self.defect_kinds, self.defect_scale, self.jitter
+        )
 
     def shot(self, part: Part, number: int) -> Shot:
         """Picture ``number`` of a part: light and pose hold still while the part lies there, the noise does not."""
         shot = replace(draw_shot(part, 0, self.illumination, self.jitter, self.viewpoint), number=number)
         if self.fault in OPTICAL_FAULTS:
-            shot = replace(shot, conditions=with_fault(shot.conditions, self.fault, np.random.default_rng((part.seed, 17))))
+            shot = replace(
+                shot, conditions=with_fault(shot.conditions, self.fault, np.random.default_rng((part.seed, 17)))
+            )
         return shot
 
 
@@ -137,8 +166,12 @@ class VirtualCamera(Node):
         for name in self._parameter_overrides:
             if name not in known and not name.startswith("qos_overrides"):
                 self.get_logger().warning(f"parameter {name} is not known and has no effect")
-        reliability = (ReliabilityPolicy.BEST_EFFORT if self._settings.reliability == "best_effort" else ReliabilityPolicy.RELIABLE)
-        newest = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability, durability=DurabilityPolicy.VOLATILE)
+        reliability = (
+            ReliabilityPolicy.BEST_EFFORT if self._settings.reliability == "best_effort" else ReliabilityPolicy.RELIABLE
+        )
+        newest = QoSProfile(
+            history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability, durability=DurabilityPolicy.VOLATILE
+        )
         self._image = self.create_publisher(Image, "image", newest)
         self._info = self.create_publisher(CameraInfo, "camera_info", newest)
         self._depth = self.create_publisher(Image, "depth", newest)
@@ -150,8 +183,10 @@ class VirtualCamera(Node):
         self._index, self._frame = max(self._settings.part_index, 0), 0
         self._thread = threading.Thread(target=self._work, name="virtual_camera", daemon=True)
         self._thread.start()
-        self.get_logger().info(f"showing face {self._settings.face} at {self._settings.rate_hz:g} Hz, "
-                               f"{self._settings.width}x{self._settings.height}")
+        self.get_logger().info(
+            f"showing face {self._settings.face} at {self._settings.rate_hz:g} Hz, "
+            f"{self._settings.width}x{self._settings.height}"
+        )
 
     def destroy_node(self) -> None:
         """Stop the camera before its publishers go."""
@@ -161,10 +196,14 @@ class VirtualCamera(Node):
         self._thread.join(timeout=2.0)
         super().destroy_node()
 
-    # ---- parameters and services --------------------------------------------------------------------------------------
+    # ---- parameters and services -------------------------------------------------------------------------------------
 
     def _on_parameters(self, given: Sequence[Parameter]) -> SetParametersResult:
-        changes = {parameter.name: parameter.value for parameter in given if parameter.name in CameraParameters.__dataclass_fields__}
+        changes = {
+            parameter.name: parameter.value
+            for parameter in given
+            if parameter.name in CameraParameters.__dataclass_fields__
+        }
         for name, value in changes.items():
             if value is None:
                 return SetParametersResult(successful=False, reason=f"{name} cannot be removed")
@@ -189,32 +228,43 @@ class VirtualCamera(Node):
         response.success, response.message = True, f"showing part {index}"
         return response
 
-    # ---- the camera ---------------------------------------------------------------------------------------------------
+    # ---- the camera --------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         """Take and publish pictures until told to stop."""
         due, frozen = time.monotonic(), None
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._ending or time.monotonic() >= due, timeout=max(0.0, due - time.monotonic()))
+                self._wake.wait_for(
+                    lambda: self._ending or time.monotonic() >= due, timeout=max(0.0, due - time.monotonic())
+                )
                 if self._ending or not rclpy.ok(context=self.context):
                     return
                 if time.monotonic() < due:
                     continue
                 settings, index, frame = self._settings, self._index, self._frame
-            due = max(due + 1 / settings.rate_hz, time.monotonic() - 1.0)
+            due = max(due + 1 / settings.rate_hz, time.monotonic())  # a camera that was held up does not catch up
             try:
                 part = settings.part(index)
                 if settings.fault != "frozen" or frozen is None:
-                    frozen = (part, photograph(part, settings.shot(part, frame), PinholeCamera.of_size(settings.width, settings.height)))
+                    frozen = (
+                        part,
+                        photograph(
+                            part, settings.shot(part, frame), PinholeCamera.of_size(settings.width, settings.height)
+                        ),
+                    )
                 self._advance(settings, index, frame)
                 self._publish(settings, *frozen)
             except RCLError as error:  # a saturated reliable publisher, or the end of the context
                 if rclpy.ok(context=self.context):
                     self.get_logger().error(f"a picture could not be published: {error}", throttle_duration_sec=5.0)
-            except Exception:  # a defect of ours: say so, and go on, because a camera that has died looks like a lost cable
+            except (
+                Exception
+            ):  # a defect of ours: say so, and go on, because a camera that has died looks like a lost cable
                 if not self._ending and rclpy.ok(context=self.context):
-                    self.get_logger().error(f"a picture could not be taken:\n{traceback.format_exc()}", throttle_duration_sec=5.0)
+                    self.get_logger().error(
+                        f"a picture could not be taken:\n{traceback.format_exc()}", throttle_duration_sec=5.0
+                    )
 
     def _advance(self, settings: CameraParameters, index: int, frame: int) -> None:
         with self._wake:

@@ -14,8 +14,15 @@ from hetnet_ros.errors import InputError
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cell") / "data"
-    recipe = Recipe(("front", "up"), parse_conditions(["high_150", "low_200"]), train=2, good=1, defective=2,
-                    kinds=("dent", "scratch"), seed=4)
+    recipe = Recipe(
+        ("front", "up"),
+        parse_conditions(["high_150", "low_200"]),
+        train=2,
+        good=1,
+        defective=2,
+        kinds=("dent", "scratch"),
+        seed=4,
+    )
     paths = list(write(recipe, folder))
     return recipe, folder, paths
 
@@ -23,7 +30,12 @@ def data(tmp_path_factory):
 def test_every_image_is_where_mvtec_has_it_and_has_the_size_in_its_name(data):
     recipe, folder, paths = data
     assert len(paths) == recipe.count == 20
-    assert {path.parent.relative_to(folder).as_posix() for path in paths} == {"train/good", "test/good", "test/dent", "test/scratch"}
+    assert {path.parent.relative_to(folder).as_posix() for path in paths} == {
+        "train/good",
+        "test/good",
+        "test/dent",
+        "test/scratch",
+    }
     for path in paths:
         stem = parse_stem(path.stem)
         height, width = cv2.imread(str(path)).shape[:2]
@@ -38,7 +50,9 @@ def test_each_defective_image_and_no_other_has_a_mask_of_its_size(data):
     masks = sorted(folder.glob("ground_truth/*/*"))
     assert len(masks) == len(defective) == 8
     for path in defective:
-        mask = cv2.imread(str(folder / "ground_truth" / path.parent.name / f"{path.stem}_mask.png"), cv2.IMREAD_UNCHANGED)
+        mask = cv2.imread(
+            str(folder / "ground_truth" / path.parent.name / f"{path.stem}_mask.png"), cv2.IMREAD_UNCHANGED
+        )
         assert mask.shape == cv2.imread(str(path)).shape[:2]
         assert set(np.unique(mask)) == {0, 255}
 
@@ -66,7 +80,9 @@ def test_stems_are_read_back(stem):
     assert parse_stem(str(stem)) == stem
 
 
-@pytest.mark.parametrize("stem", ["000", "front_high_300", "nose_high_300_0001", "front_dusk_300_0001", "front_high_300_0001_mask"])
+@pytest.mark.parametrize(
+    "stem", ["000", "front_high_300", "nose_high_300_0001", "front_dusk_300_0001", "front_high_300_0001_mask"]
+)
 def test_other_stems_are_not_taken_for_the_grid(stem):
     assert parse_stem(stem) is None
 
@@ -75,9 +91,15 @@ def test_conditions_are_the_grid_of_msc_ad():
     everything = parse_conditions(["all"])
     assert len(everything) == 12 and everything[0] == Condition("high", 150, 112)
     assert len(FACES) * len(everything) == 72
-    assert parse_conditions(["low"]) == tuple(Condition("low", w, h) for w, h in ((150, 112), (200, 150), (300, 225), (600, 450)))
-    assert parse_conditions(["300", "mid_600"]) == (Condition("high", 300, 225), Condition("mid", 300, 225),
-                                                    Condition("mid", 600, 450), Condition("low", 300, 225))
+    assert parse_conditions(["low"]) == tuple(
+        Condition("low", w, h) for w, h in ((150, 112), (200, 150), (300, 225), (600, 450))
+    )
+    assert parse_conditions(["300", "mid_600"]) == (
+        Condition("high", 300, 225),
+        Condition("mid", 300, 225),
+        Condition("mid", 600, 450),
+        Condition("low", 300, 225),
+    )
     assert parse_conditions(["mid", "mid"], (640, 480)) == (Condition("mid", 640, 480),)
 
 

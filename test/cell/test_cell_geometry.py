@@ -34,7 +34,8 @@ def test_an_upright_camera_shows_x_to_the_right_and_y_upwards():
 
 def test_a_camera_tilted_towards_plus_x_sees_that_side_larger():
     left, middle, right = PinholeCamera().project(
-        CameraPose(20, 0).transform().apply(np.array([[-40.0, 0, 0], [0, 0, 0], [40.0, 0, 0]])))[:, 0]
+        CameraPose(20, 0).transform().apply(np.array([[-40.0, 0, 0], [0, 0, 0], [40.0, 0, 0]]))
+    )[:, 0]
     assert right - middle > middle - left > 0
 
 
@@ -91,8 +92,14 @@ def test_depth_does_not_depend_on_light_grain_or_binning():
     np.testing.assert_array_equal(bright.depth, dim.depth)
 
 
-@pytest.mark.parametrize(("make", "words"), [
-    (lambda: PinholeCamera(8, 480), "camera size"), (lambda: CameraPose(tilt_deg=80), "tilt"), (lambda: CameraPose(distance_mm=1), "distance")])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: PinholeCamera(8, 480), "camera size"),
+        (lambda: CameraPose(tilt_deg=80), "tilt"),
+        (lambda: CameraPose(distance_mm=1), "distance"),
+    ],
+)
 def test_impossible_cameras_are_refused_in_one_line(make, words):
     with pytest.raises(InputError, match=words) as refused:
         make()

@@ -45,7 +45,7 @@ def test_all_faces_differ():
 @pytest.mark.parametrize("face", FACES)
 def test_illuminations_are_ordered_and_exposed_as_a_picture_can_be(face):
     high, mid, low = (render(face, SMALL, conditions=Conditions.at(level)).rgb.mean() for level in ILLUMINATIONS)
-    assert high > 1.15 * mid > 1.15 ** 2 * low
+    assert high > 1.15 * mid > 1.15**2 * low
     assert 40 < mid < 150
 
 
@@ -110,7 +110,10 @@ def test_a_viewpoint_is_kept_within_the_robots_error():
     part = draw_part("up", 1, 1)
     for number in range(20):
         pose = draw_shot(part, number, viewpoint=CameraPose(20, 90, 5, 350)).camera_pose
-        wanted, got = CameraPose(20, 90).transform().rotation[2], CameraPose(pose.tilt_deg, pose.azimuth_deg).transform().rotation[2]
+        wanted, got = (
+            CameraPose(20, 90).transform().rotation[2],
+            CameraPose(pose.tilt_deg, pose.azimuth_deg).transform().rotation[2],
+        )
         assert np.degrees(np.arccos(np.clip(wanted @ got, -1, 1))) < 2.3  # 1.5 degrees in each of two directions
         assert abs(pose.distance_mm - 350) <= 4 and abs(pose.roll_deg - 5) <= 0.8
 

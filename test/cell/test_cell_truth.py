@@ -84,7 +84,7 @@ def test_area_and_extent_are_in_millimetres():
     assert 4.0 < min(geometry.extent_mm) <= max(geometry.extent_mm) < 9.0
     assert 15 < geometry.area_mm2 < 45  # an ellipse of about 6 mm
     in_pixels = np.count_nonzero(render("front", defects=(spec,)).mask)
-    assert in_pixels * 0.25 ** 2 == pytest.approx(geometry.area_mm2, rel=0.12)  # 0.25 mm a pixel from 400 mm
+    assert in_pixels * 0.25**2 == pytest.approx(geometry.area_mm2, rel=0.12)  # 0.25 mm a pixel from 400 mm
 
 
 @pytest.mark.parametrize("width", [150, 200, 300, 600])
@@ -112,10 +112,18 @@ def test_random_defects_lie_on_the_part_and_have_usual_sizes(kind):
             assert low <= spec.size_mm <= high
 
 
-@pytest.mark.parametrize(("make", "words"), [
-    (lambda: DefectSpec("rust"), "rust"), (lambda: DefectSpec("dent", size_mm=99), "size"), (lambda: DefectSpec("dent", severity=9), "severity"),
-    (lambda: DefectSpec("dent", x=500), "off the face"), (lambda: missing_hole("up", 99), "no hole 99"),
-    (lambda: random_defect("up", "rust", np.random.default_rng(0)), "rust"), (lambda: render("top"), "'top'")])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: DefectSpec("rust"), "rust"),
+        (lambda: DefectSpec("dent", size_mm=99), "size"),
+        (lambda: DefectSpec("dent", severity=9), "severity"),
+        (lambda: DefectSpec("dent", x=500), "off the face"),
+        (lambda: missing_hole("up", 99), "no hole 99"),
+        (lambda: random_defect("up", "rust", np.random.default_rng(0)), "rust"),
+        (lambda: render("top"), "'top'"),
+    ],
+)
 def test_impossible_defects_are_refused_in_one_line(make, words):
     with pytest.raises(InputError, match=words) as refused:
         make()

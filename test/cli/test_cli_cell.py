@@ -6,14 +6,37 @@ import pytest
 
 from hetnet_ros.cli.main import main
 
-SMALL = ["--faces", "up", "--conditions", "mid", "--size", "96x72", "--train", "2", "--good", "1", "--defects", "1", "--kinds", "stain"]
+SMALL = [
+    "--faces",
+    "up",
+    "--conditions",
+    "mid",
+    "--size",
+    "96x72",
+    "--train",
+    "2",
+    "--good",
+    "1",
+    "--defects",
+    "1",
+    "--kinds",
+    "stain",
+]
 
 
 def test_it_writes_what_it_says(tmp_path, capsys):
     assert main(["cell", str(tmp_path / "data"), *SMALL]) == 0
-    files = sorted(path.relative_to(tmp_path / "data").as_posix() for path in (tmp_path / "data").rglob("*") if path.is_file())
-    assert files == ["ground_truth/stain/up_mid_96_0003_mask.png", "parts.csv", "test/good/up_mid_96_0002.png",
-                     "test/stain/up_mid_96_0003.png", "train/good/up_mid_96_0000.png", "train/good/up_mid_96_0001.png"]
+    files = sorted(
+        path.relative_to(tmp_path / "data").as_posix() for path in (tmp_path / "data").rglob("*") if path.is_file()
+    )
+    assert files == [
+        "ground_truth/stain/up_mid_96_0003_mask.png",
+        "parts.csv",
+        "test/good/up_mid_96_0002.png",
+        "test/stain/up_mid_96_0003.png",
+        "train/good/up_mid_96_0000.png",
+        "train/good/up_mid_96_0001.png",
+    ]
     assert "4 images of 1 face in 1 condition" in capsys.readouterr().out
 
 
@@ -35,11 +58,21 @@ def test_force_never_deletes_what_is_not_ours(tmp_path, capsys):
     assert "thesis.txt" in capsys.readouterr().err and (tmp_path / "thesis.txt").exists()
 
 
-@pytest.mark.parametrize(("flags", "words"), [
-    (["--faces", "nose"], "'nose' is unknown"), (["--conditions", "dusk"], "'dusk' is unknown"), (["--size", "640"], "--size"),
-    (["--size", "8x8"], "--size"), (["--train", "-1"], "--train is -1"), (["--kinds", "rust"], "'rust' is unknown"),
-    (["--train", "0", "--good", "0", "--defects", "0"], "nothing to write"), (["--jitter", "9"], "--jitter is 9"),
-    (["--defect-scale", "0"], "--defect-scale is 0"), (["--seed", "-3"], "--seed is -3")])
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--faces", "nose"], "'nose' is unknown"),
+        (["--conditions", "dusk"], "'dusk' is unknown"),
+        (["--size", "640"], "--size"),
+        (["--size", "8x8"], "--size"),
+        (["--train", "-1"], "--train is -1"),
+        (["--kinds", "rust"], "'rust' is unknown"),
+        (["--train", "0", "--good", "0", "--defects", "0"], "nothing to write"),
+        (["--jitter", "9"], "--jitter is 9"),
+        (["--defect-scale", "0"], "--defect-scale is 0"),
+        (["--seed", "-3"], "--seed is -3"),
+    ],
+)
 def test_mistakes_are_one_line_and_exit_code_2(tmp_path, capsys, flags, words):
     assert main(["cell", str(tmp_path / "data"), *flags]) == 2
     said = capsys.readouterr()

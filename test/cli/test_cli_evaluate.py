@@ -28,6 +28,18 @@ def test_evaluate_prints_a_table_and_writes_json_report_and_maps(tiny_model, tin
     assert len(list(files["--maps"].rglob("*.npy"))) == 12
 
 
+def test_a_condition_pattern_adds_a_table(tiny_model, tiny_data, tmp_path, capsys):
+    out_file = tmp_path / "out.json"
+    pattern = "00(?P<half>[0-5])"
+    argv = ["evaluate", tiny_model, tiny_data, "--device", "cpu", "--json", out_file, "--condition-pattern", pattern]
+    assert main([str(part) for part in argv]) == 0
+    out, _ = capsys.readouterr()
+    rows = [line.split() for line in out.splitlines() if line.startswith("half ")]
+    assert [row[1:5] for row in rows[:-1]] == [[str(value), "2", "1", "1"] for value in range(6)]
+    assert rows[-1][:2] == ["half", "mean"] and "all images pooled" in out
+    assert [row["value"] for row in json.loads(out_file.read_text())["conditions"]] == list("012345")
+
+
 def refused(capsys, argv) -> str:
     assert main([str(part) for part in argv]) == 2
     out, err = capsys.readouterr()
@@ -42,6 +54,11 @@ def test_bad_input_is_refused_in_one_line(tiny_model, tiny_data, tmp_path, capsy
     junk = tmp_path / "junk.safetensors"
     junk.write_bytes(b"junk")
     assert "junk.safetensors" in refused(capsys, ["evaluate", junk, tiny_data])
+    flags = ["--conditions", tmp_path / "absent.csv"]
+    assert "absent.csv: no such file" in refused(capsys, ["evaluate", tiny_model, tiny_data, *flags])
+    both = [*flags, "--condition-pattern", "x"]
+    assert "not allowed with" in refused(capsys, ["evaluate", tiny_model, tiny_data, *both])
+    assert "names no axis" in refused(capsys, ["evaluate", tiny_model, tiny_data, "--condition-pattern", "exp[0-9]"])
     assert "device" in refused(capsys, ["evaluate", tiny_model, tiny_data, "--device", "gpu"])
 
 

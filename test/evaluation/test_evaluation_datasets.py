@@ -36,8 +36,8 @@ def test_images_are_listed_good_first_in_natural_order_with_their_masks(category
         "scratch/2",
     ]
     assert [image.is_defective for image in dataset.images] == [False, False, False, True, True, True]
-    assert [image.mask_path.name for image in dataset.images[3:]] == ["1_mask.png", "1_mask.png", "2_mask.png"]
-    assert all(image.mask_path is None for image in dataset.images[:3])
+    masks = [[mask.name for mask in image.mask_paths] for image in dataset.images]
+    assert masks == [[], [], [], ["1_mask.png"], ["1_mask.png"], ["2_mask.png"]]
     assert dataset.defect_types == ("dent", "scratch") and dataset.name == "gear"
 
 
@@ -46,7 +46,7 @@ def test_masks_are_found_under_the_names_in_use(category, mask_name):
     (category / "ground_truth" / "dent" / "1_mask.png").unlink()
     picture(category / "ground_truth" / "dent" / mask_name)
     (dent,) = [image for image in open_dataset(category).images if image.defect_type == "dent"]
-    assert dent.mask_path.name == mask_name
+    assert [mask.name for mask in dent.mask_paths] == [mask_name]
 
 
 def test_without_any_ground_truth_images_are_still_labelled(category):
@@ -110,6 +110,12 @@ def a_file(root):
     return root / "test" / "good" / "1.png"
 
 
+def two_layouts(root):
+    picture(root / "kos01" / "Part0.jpg")
+    picture(root / "kos01" / "Part0_label.bmp")
+    return root
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -117,10 +123,11 @@ def a_file(root):
         (missing_mask_folder, r"dent has no mask for 1 of 1 images"),
         (same_stem, r"1\.(png|bmp) and 1\.(png|bmp) differ only in their suffix"),
         (no_images, r"test holds no images"),
-        (plain_folder, r"good is no labelled data set known here; expected .*test/<type>"),
+        (plain_folder, r"good is no labelled data set known here; looked for .*test/<type>.*VisA.*KolektorSDD2.*plain"),
         (the_test_folder, r"test is a part of a data set; give the whole: .*gear$"),
         (several, r"is not itself a data set but holds some; give one of them: .*gear$"),
         (absent, r"absent: no such data set"),
+        (two_layouts, r"gear fits more than one layout: MVTec AD.* and KolektorSDD .*; move"),
         (a_file, r"1\.png is no labelled data set"),
     ],
 )

@@ -12,6 +12,8 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.evaluation.condition_sources import find_conditions
+from hetnet_ros.evaluation.condition_table import condition_table
 from hetnet_ros.evaluation.datasets import open_dataset
 from hetnet_ros.evaluation.evaluator import evaluate
 from hetnet_ros.evaluation.gallery import worst_false_alarms, worst_misses
@@ -52,7 +54,7 @@ def test_the_figures_are_those_of_the_maps_written(evaluation):
     result, dataset, maps = evaluation
     raw = [np.load(maps / f"{image.name}.npy") for image in dataset.images]
     masks = [
-        read_mask(image.mask_path) if image.mask_path else np.zeros(values.shape, bool)
+        read_mask(image.mask_paths[0]) if image.mask_paths else np.zeros(values.shape, bool)
         for image, values in zip(dataset.images, raw)
     ]
     expected = roc_auc_score(np.concatenate([m.ravel() for m in masks]), np.concatenate([m.ravel() for m in raw]))
@@ -121,6 +123,43 @@ def test_a_mask_of_another_size_is_named(inspector, tiny_data, tmp_path):
     Image.new("L", (10, 10), 255).save(data / "ground_truth" / "cross" / "000_mask.png")
     with pytest.raises(InputError, match=r"000_mask\.png is 10x10 but its image 000\.png is 128x96"):
         evaluate(inspector, open_dataset(data))
+
+
+def test_conditions_reach_the_json_and_the_report(inspector, tiny_data, tmp_path):
+    data = tmp_path / "disc"
+    for folder in ("test/good", "test/cross", "ground_truth/cross"):
+        for index in range(4):
+            light = ("high", "low")[index // 2]
+            suffix = "_mask" if folder.startswith("ground") else ""
+            (data / folder).mkdir(parents=True, exist_ok=True)
+            source = tiny_data / folder / f"{index:03d}{suffix}.png"
+            shutil.copy(source, data / folder / f"front_{light}_300_{index:04d}{suffix}.png")
+    dataset = open_dataset(data)
+    result = evaluate(inspector, dataset, conditions=find_conditions(dataset))
+    document = json.loads(json.dumps(to_json(result), allow_nan=False))
+    rows = {(row["axis"], row["value"]): row for row in document["conditions"]}
+    assert list(rows) == [("resolution", "300"), ("illumination", "high"), ("illumination", "low"), ("surface", "front")]
+    for value in ("high", "low"):
+        row = rows["illumination", value]
+        assert (row["images"], row["good"], row["defective"]) == (4, 2, 2)
+        chosen = [image for image in document["images"] if image["condition"]["illumination"] == value]
+        expected = roc_auc_score([image["defective"] for image in chosen], [image["raw_score"] for image in chosen])
+        assert row["image_auroc"] == pytest.approx(expected)
+    assert rows["surface", "front"]["aupro"] == document["aupro"]  # one value: the row is the whole set
+    means = [rows["illumination", value]["pixel_auroc"] for value in ("high", "low")]
+    assert document["condition_means"]["illumination"]["pixel_auroc"] == pytest.approx(sum(means) / 2)
+    assert document["condition_cells"]["cells"] == 2
+    html = report_html(result, dataset, inspector)
+    for line in condition_table(result.conditions).splitlines():
+        if line.startswith("illumination"):
+            cells = re.split(r"  +", line.strip())
+            assert "".join(f"<td>{cell}</td>" for cell in cells[:7]) in html.replace("<td></td>", "")
+
+
+def test_without_conditions_there_is_no_word_of_them(evaluation, inspector):
+    result, dataset, _ = evaluation
+    assert find_conditions(dataset) is None and result.conditions is None
+    assert to_json(result)["conditions"] == [] and "By condition" not in report_html(result, dataset, inspector)
 
 
 def test_the_table_lists_types_good_and_total_in_line(evaluation):

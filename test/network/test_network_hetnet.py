@@ -30,9 +30,11 @@ def images():
 
 
 def test_map_has_the_size_of_the_input_and_one_score_an_image(network, images):
-    maps, scores = network.eval()(images)
+    maps, scores, descriptors = network.eval()(images)
     assert maps.shape == (2, 64, 64) and scores.shape == (2,)
     assert bool((maps >= 0).all())
+    assert descriptors.shape == (2, 2 * 192)
+    torch.testing.assert_close(descriptors.norm(dim=1), torch.ones(2))
     assert torch.equal(scores, maps.flatten(1).amax(1))
 
 
@@ -112,7 +114,7 @@ def test_mhf_and_oce_reach_the_bottleneck_the_paper_draws():
 @pytest.mark.parametrize("change", [{"use_local": False}, {"use_global": False}, {"use_algf": False},
                                     {"global_target": False}, {"map_student": "reconstruction"}, {"score": "top"}])
 def test_every_ablation_runs(change, images):
-    maps, scores = HetNet(dataclasses.replace(CONFIG, **change)).eval()(images)
+    maps, scores, _ = HetNet(dataclasses.replace(CONFIG, **change)).eval()(images)
     assert maps.shape == (2, 64, 64) and bool(torch.isfinite(scores).all())
 
 

@@ -1,4 +1,4 @@
-"""The client's side of the inspector for tests: publishes images, collects results, calls services, and waits by condition."""
+"""The client's side of the inspector for tests: publishes images, collects results, calls services."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def wait_for(condition: Callable[[], Any], what: str, timeout: float = TIMEOUT) 
 class Cell:
     """The client's side: publishes images, collects what the inspector publishes, calls its services.
 
-    name: fully qualified name of the inspector, for example ``/a/inspector``.  inspector: the node where it runs in this
+    name: fully qualified name of the inspector, for example ``/a/inspector``. inspector: the node where it runs in this
     process, for breaking what it stands on.
     """
 
@@ -47,7 +47,7 @@ class Cell:
     # ---- topics ----
 
     def listen(self, topic: str, message_type: type) -> list[Any]:
-        """Subscribe to a topic (relative to the inspector's private names unless absolute); returns the growing list."""
+        """Subscribe to a topic, relative to the inspector's private names unless absolute; returns the growing list."""
         full = topic if topic.startswith("/") else f"{self.name}/{topic}"
         if full not in self._subscriptions:
             collected: list[Any] = []
@@ -68,7 +68,8 @@ class Cell:
         if key not in self._publishers:
             policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
             self._publishers[key] = self.node.create_publisher(
-                message_type or Image, f"{self.namespace}/{topic}", QoSProfile(depth=5, reliability=policy))
+                message_type or Image, f"{self.namespace}/{topic}", QoSProfile(depth=5, reliability=policy)
+            )
         return self._publishers[key]
 
     def stop_publishing(self, *, reliable: bool = True, topic: str = "image") -> None:
@@ -116,10 +117,17 @@ class Cell:
         from lifecycle_msgs.msg import Transition
         from lifecycle_msgs.srv import ChangeState
 
-        ids = {"configure": Transition.TRANSITION_CONFIGURE, "activate": Transition.TRANSITION_ACTIVATE,
-               "deactivate": Transition.TRANSITION_DEACTIVATE, "cleanup": Transition.TRANSITION_CLEANUP}
-        shutdowns = {"unconfigured": Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
-                     "inactive": Transition.TRANSITION_INACTIVE_SHUTDOWN, "active": Transition.TRANSITION_ACTIVE_SHUTDOWN}
+        ids = {
+            "configure": Transition.TRANSITION_CONFIGURE,
+            "activate": Transition.TRANSITION_ACTIVATE,
+            "deactivate": Transition.TRANSITION_DEACTIVATE,
+            "cleanup": Transition.TRANSITION_CLEANUP,
+        }
+        shutdowns = {
+            "unconfigured": Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+            "inactive": Transition.TRANSITION_INACTIVE_SHUTDOWN,
+            "active": Transition.TRANSITION_ACTIVE_SHUTDOWN,
+        }
         number = shutdowns[self.state()] if label == "shutdown" else ids[label]
         return self.call("change_state", ChangeState, transition=Transition(id=number)).success
 

@@ -28,7 +28,9 @@ class Message:
     data: array.array = field(default_factory=lambda: array.array("B"))
 
 
-def as_message(rows: np.ndarray, encoding: str, *, height: int = HEIGHT, padding: int = 0, bigendian: bool = False) -> Message:
+def as_message(
+    rows: np.ndarray, encoding: str, *, height: int = HEIGHT, padding: int = 0, bigendian: bool = False
+) -> Message:
     """A message of the given bytes, uint8 (rows, bytes), with ``padding`` bytes of rubbish after each row."""
     rubbish = np.full((rows.shape[0], padding), 0xA5, np.uint8)
     padded = np.ascontiguousarray(np.hstack([rows, rubbish]))
@@ -58,7 +60,7 @@ def encode(scene: np.ndarray, encoding: str) -> np.ndarray:
         return (green.astype("<u2") * 257).view(np.uint8)
     if encoding.startswith("bayer_"):
         mosaic = np.empty((HEIGHT, WIDTH), np.uint8)
-        for position, letter in enumerate(encoding[len("bayer_"):][:4]):
+        for position, letter in enumerate(encoding[len("bayer_") :][:4]):
             row, column = divmod(position, 2)
             mosaic[row::2, column::2] = order[letter][row::2, column::2]
         return (mosaic.astype("<u2") * 257).view(np.uint8) if encoding.endswith("16") else mosaic
@@ -86,8 +88,8 @@ def test_every_encoding_gives_the_scene_back(scene: np.ndarray, encoding: str, p
     grey = encoding in ("mono8", "8UC1", "mono16", "16UC1")
     wanted = np.repeat(scene[:, :, 1:2], 3, axis=2) if grey else scene
     exact = grey or encoding.startswith(("rgb", "bgr"))
-    # Two by two pixels that share a colour are off by up to two steps of the ramp (6 levels a pixel), more at the border,
-    # which is left out; a wrong order of channels or of the mosaic is off by 100 and more.
+    # Two by two pixels that share a colour are off by up to two steps of the ramp (6 levels a pixel), more at the
+    # border, which is left out; a wrong order of channels or of the mosaic is off by 100 and more.
     difference = np.abs(rgb.astype(int) - wanted)[2:-2, 2:-2]
     assert difference.max() <= (0 if exact else 12)
 
@@ -99,7 +101,9 @@ def test_big_endian_samples_are_swapped(scene: np.ndarray, encoding: str) -> Non
     little = as_message(values.astype("<u2").view(np.uint8), encoding)
     big = as_message(values.astype(">u2").view(np.uint8), encoding, bigendian=True)
     assert np.array_equal(image_to_rgb(little), image_to_rgb(big))
-    assert not np.array_equal(image_to_rgb(little), image_to_rgb(as_message(values.astype(">u2").view(np.uint8), encoding)))
+    assert not np.array_equal(
+        image_to_rgb(little), image_to_rgb(as_message(values.astype(">u2").view(np.uint8), encoding))
+    )
 
 
 def test_sixteen_bits_span_the_full_range() -> None:
@@ -155,8 +159,10 @@ def test_a_frame_that_does_not_add_up_is_refused(scene: np.ndarray, changes: dic
 
 def test_the_fallback_reads_encodings_that_are_not_ours(scene: np.ndarray) -> None:
     message = bad(scene, encoding="bgr8 of a vendor")
-    assert np.array_equal(image_to_rgb(message, lambda given: np.full((given.height, given.width, 3), 9, np.uint8)),
-                          np.full((HEIGHT, WIDTH, 3), 9))
+    assert np.array_equal(
+        image_to_rgb(message, lambda given: np.full((given.height, given.width, 3), 9, np.uint8)),
+        np.full((HEIGHT, WIDTH, 3), 9),
+    )
 
     def refuse(_: Message) -> np.ndarray:
         raise RuntimeError("never heard of it")
@@ -195,7 +201,14 @@ def test_damaged_files_are_refused_rather_than_half_read(scene: np.ndarray) -> N
     flipped[len(png) // 2] ^= 0xFF
     bmp = io.BytesIO()
     PillowImage.fromarray(scene).save(bmp, "BMP")
-    for data in (jpeg[: len(jpeg) // 2], png[: len(png) // 2], bytes(flipped), b"\xff\xd8\xff\xe0", b"hello", bmp.getvalue()):
+    for data in (
+        jpeg[: len(jpeg) // 2],
+        png[: len(png) // 2],
+        bytes(flipped),
+        b"\xff\xd8\xff\xe0",
+        b"hello",
+        bmp.getvalue(),
+    ):
         with pytest.raises(BadImage) as caught:
             compressed_to_rgb(data, "jpeg")
         assert caught.value.cause == "undecodable"

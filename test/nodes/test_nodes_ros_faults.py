@@ -1,10 +1,10 @@
-"""When what the node stands on breaks: the network, the GPU, the clock.  Never a PASS, always a reason, and life goes on."""
+"""When what the node stands on breaks: the network, the GPU, the clock.  Never a PASS, always a reason."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 import pytest
 import torch
@@ -23,8 +23,11 @@ def test_a_failing_network_gives_uncertain_and_an_error(cell: Cell) -> None:
         inspection = cell.inspect()
         assert (inspection.verdict, inspection.reason) == (Inspection.UNCERTAIN, "inference_failed")
         assert "could not execute a primitive" in inspection.detail and math.isnan(inspection.score)
-        cell.diagnosis("inspection", lambda status: status.level == status.ERROR and "inference failed" in status.message,
-                       "the error")
+        cell.diagnosis(
+            "inspection",
+            lambda status: status.level == status.ERROR and "inference failed" in status.message,
+            "the error",
+        )
     finally:
         broken.remove()
     assert cell.inspect().verdict == Inspection.PASS
@@ -80,5 +83,7 @@ def test_simulated_time_is_followed_and_its_absence_named(start_inspector: Start
 
     assert verdict_at(101.0, 100.9).verdict == Inspection.PASS
     assert verdict_at(150.0, 101.0).reason == "stale"
-    assert verdict_at(20.0, 19.9).verdict == Inspection.PASS  # a bag played again: time jumps back, and so do the stamps
+    assert (
+        verdict_at(20.0, 19.9).verdict == Inspection.PASS
+    )  # a bag played again: time jumps back, and so do the stamps
     assert verdict_at(20.5, 101.5).reason == "stamp_in_future"

@@ -29,7 +29,7 @@ def test_a_good_part_keeps_the_stamp_and_frame_of_its_image(cell: Cell) -> None:
 
 
 def ruined_part() -> np.ndarray:
-    """A part whose right half is a negative: beyond doubt for a model taught in a second, which a small scratch is not."""
+    """A part whose right half is a negative: beyond doubt even for a model taught in a second."""
     image = made_up_part(0)
     image[:, 64:] = 255 - image[:, 64:]
     return image
@@ -74,8 +74,14 @@ def _tiny(message: Image) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "cause"),
-    [(_zero_size, "zero_size"), (_truncated, "truncated"), (_too_long, "wrong_size"), (_wrong_size, "wrong_size"),
-     (_unknown, "unknown_encoding"), (_tiny, "unusable")],
+    [
+        (_zero_size, "zero_size"),
+        (_truncated, "truncated"),
+        (_too_long, "wrong_size"),
+        (_wrong_size, "wrong_size"),
+        (_unknown, "unknown_encoding"),
+        (_tiny, "unusable"),
+    ],
 )
 def test_a_bad_frame_is_uncertain_counted_and_survived(cell: Cell, spoil: Any, cause: str) -> None:
     message = cell.image()
@@ -84,13 +90,13 @@ def test_a_bad_frame_is_uncertain_counted_and_survived(cell: Cell, spoil: Any, c
     assert inspection.verdict == Inspection.UNCERTAIN and inspection.reason == "bad_image"
     assert inspection.detail and "\n" not in inspection.detail
     assert math.isnan(inspection.score) and math.isnan(inspection.p_value) and not inspection.defects
-    cell.diagnosis("input", lambda status: int(values(status).get(f"bad_images.{cause}", 0)) > 0, f"the count of {cause}")
+    cell.diagnosis(
+        "input", lambda status: int(values(status).get(f"bad_images.{cause}", 0)) > 0, f"the count of {cause}"
+    )
     assert cell.inspect().verdict == Inspection.PASS
 
 
-@pytest.mark.parametrize(
-    ("stamp_age", "reason"), [(60.0, "stale"), (-60.0, "stamp_in_future"), (None, "no_stamp")]
-)
+@pytest.mark.parametrize(("stamp_age", "reason"), [(60.0, "stale"), (-60.0, "stamp_in_future"), (None, "no_stamp")])
 def test_an_image_of_another_time_gives_no_verdict(cell: Cell, stamp_age: float | None, reason: str) -> None:
     message = cell.image(age=stamp_age or 0.0)
     if stamp_age is None:
@@ -133,8 +139,14 @@ def test_pictures_come_only_to_those_who_look(cell: Cell) -> None:
     cell.inspect()
     pictures = {name: cell.listen(name, Image) for name in ("anomaly_map", "mask", "overlay")}
     # The inspector learns of its new subscribers a little later than they exist, so more than one image may be needed.
-    inspection = wait_for(lambda: (last := cell.inspect(cell.image(ruined_part()))) and all(
-        any(p.header == last.header for p in list(pictures[name])) for name in pictures) and last, "all pictures of one image")
+    inspection = wait_for(
+        lambda: (
+            (last := cell.inspect(cell.image(ruined_part())))
+            and all(any(p.header == last.header for p in list(pictures[name])) for name in pictures)
+            and last
+        ),
+        "all pictures of one image",
+    )
     for name, encoding, channels in (("anomaly_map", "32FC1", 4), ("mask", "mono8", 1), ("overlay", "rgb8", 3)):
         pictures[name][:] = [p for p in pictures[name] if p.header == inspection.header]
         picture = pictures[name][0]
@@ -171,7 +183,9 @@ def test_compressed_images_are_inspected_and_broken_ones_refused(start_inspector
     def send(data: bytes, image_format: str) -> Inspection:
         message = CompressedImage(header=cell.image().header, format=image_format, data=array.array("B", data))
         publisher.publish(message)
-        return wait_for(lambda: [i for i in inspections if i.header == message.header], f"the {image_format} inspection")[0]
+        return wait_for(
+            lambda: [i for i in inspections if i.header == message.header], f"the {image_format} inspection"
+        )[0]
 
     png = cv2.imencode(".png", made_up_part(0)[:, :, ::-1])[1].tobytes()
     jpeg = cv2.imencode(".jpg", made_up_part(0)[:, :, ::-1])[1].tobytes()
@@ -193,7 +207,9 @@ def test_the_newest_frame_wins_and_drops_are_counted(cell: Cell) -> None:
         messages = [cell.image() for _ in range(5)]
         for number, message in enumerate(messages, start=1):
             cell.image_publisher().publish(message)
-            cell.diagnosis("input", lambda status: int(values(status)["received"]) == received + number, f"image {number}")
+            cell.diagnosis(
+                "input", lambda status: int(values(status)["received"]) == received + number, f"image {number}"
+            )
             assert begun.wait(20)
     wait_for(lambda: len(inspections) >= 2, "two verdicts")
     assert [inspection.header for inspection in inspections] == [messages[0].header, messages[4].header]

@@ -22,8 +22,9 @@ Start = Callable[..., Cell]
 
 
 @pytest.fixture(scope="module")
-def other_model(tiny_model: Path, tiny_data: Path, tiny_preset: Path, weights_cache: Path,
-                tmp_path_factory: pytest.TempPathFactory) -> Path:
+def other_model(
+    tiny_model: Path, tiny_data: Path, tiny_preset: Path, weights_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A second model, of a part called ``plate``."""
     import dataclasses
 
@@ -53,12 +54,17 @@ def test_a_full_life(start_inspector: Start, tiny_model: Path) -> None:
     assert not inspections
     assert cell.transition("activate") and cell.inspect().verdict == Inspection.PASS
     assert cell.transition("deactivate") and cell.transition("cleanup") and cell.state() == "unconfigured"
-    assert values(cell.diagnosis("model", lambda status: status.message == "no model loaded", "no model"))["model_id"] == "none"
+    assert (
+        values(cell.diagnosis("model", lambda status: status.message == "no model loaded", "no model"))["model_id"]
+        == "none"
+    )
     assert cell.transition("configure") and cell.transition("activate") and cell.inspect().verdict == Inspection.PASS
     assert cell.transition("shutdown") and cell.state() == "finalized"
 
 
-def test_configure_fails_with_its_reason_and_can_be_retried(start_inspector: Start, tiny_model: Path, tmp_path: Path) -> None:
+def test_configure_fails_with_its_reason_and_can_be_retried(
+    start_inspector: Start, tiny_model: Path, tmp_path: Path
+) -> None:
     cell = start_inspector(device="cpu")
     assert not cell.transition("configure") and cell.state() == "unconfigured"
     status = cell.diagnosis("inspection", lambda status: status.level == status.ERROR, "the failure")
@@ -69,7 +75,9 @@ def test_configure_fails_with_its_reason_and_can_be_retried(start_inspector: Sta
             path.write_bytes(content)
         assert cell.set_parameter("model", str(path)).successful
         assert not cell.transition("configure") and cell.state() == "unconfigured"
-        cell.diagnosis("inspection", lambda status: status.level == status.ERROR and words in status.message, f"{words!r}")
+        cell.diagnosis(
+            "inspection", lambda status: status.level == status.ERROR and words in status.message, f"{words!r}"
+        )
     assert cell.set_parameter("model", str(tiny_model)).successful
     assert cell.transition("configure") and cell.transition("activate")
     assert cell.inspect().verdict == Inspection.PASS
@@ -100,7 +108,9 @@ def test_enable_before_activation_is_remembered(start_inspector: Start, tiny_mod
     assert cell.inspect().verdict == Inspection.PASS
 
 
-def test_load_model_swaps_and_a_bad_one_leaves_the_old(start_inspector: Start, tiny_model: Path, other_model: Path) -> None:
+def test_load_model_swaps_and_a_bad_one_leaves_the_old(
+    start_inspector: Start, tiny_model: Path, other_model: Path
+) -> None:
     cell = start_inspector(model=str(tiny_model), device="cpu")
     refused = cell.call("load_model", LoadModel, model_path=str(other_model))
     assert not refused.success and refused.model_id == "" and "unconfigured" in refused.message
@@ -163,8 +173,11 @@ def test_device_is_checked_while_it_may_change(start_inspector: Start) -> None:
 
 
 def test_wrong_values_at_start_end_the_node_with_one_line(executor: Any) -> None:
-    for name, value, words in (("device", "tpu", "auto, cuda, cpu"), ("roi", [1], "four whole numbers"),
-                               ("image_qos.reliability", "maybe", "match, reliable, best_effort")):
+    for name, value, words in (
+        ("device", "tpu", "auto, cuda, cpu"),
+        ("roi", [1], "four whole numbers"),
+        ("image_qos.reliability", "maybe", "match, reliable, best_effort"),
+    ):
         with pytest.raises(InputError, match=words):
             Inspector(namespace="/wrong", parameter_overrides=[Parameter(name, value=value)])
 
@@ -176,8 +189,12 @@ def test_every_parameter_describes_itself(cell: Cell) -> None:
         assert descriptor.description, f"{descriptor.name} has no description"
     ranged = {d.name for d in described if d.floating_point_range or d.integer_range}
     assert {"max_age", "input_timeout", "image_qos.depth", "diagnostics_period"} <= ranged
-    assert {d.name for d in described if d.read_only} == {"image_transport", "image_qos.reliability", "image_qos.depth",
-                                                          "autostart"}
+    assert {d.name for d in described if d.read_only} == {
+        "image_transport",
+        "image_qos.reliability",
+        "image_qos.depth",
+        "autostart",
+    }
 
 
 @pytest.mark.parametrize("document", ["docs/interface.md", "config/inspect.yaml"])
@@ -193,7 +210,9 @@ def test_the_shipped_configuration_holds_the_defaults(source_root: Path) -> None
     shipped = yaml.safe_load((source_root / "config" / "inspect.yaml").read_text())["/**"]["ros__parameters"]
     flat = {}
     for name, value in shipped.items():
-        flat.update({f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value})
+        flat.update(
+            {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
+        )
     assert flat == {entry.name: entry.default for entry in DECLARATIONS}
 
 
@@ -209,8 +228,9 @@ def test_silence_of_the_camera_is_an_error(start_inspector: Start, tiny_model: P
 
 
 def test_incompatible_quality_of_service_is_reported(start_inspector: Start, tiny_model: Path) -> None:
-    cell = start_inspector(model=str(tiny_model), device="cpu", image_qos__reliability="reliable", input_timeout=3600.0,
-                           autostart=True)
+    cell = start_inspector(
+        model=str(tiny_model), device="cpu", image_qos__reliability="reliable", input_timeout=3600.0, autostart=True
+    )
     cell.image_publisher(reliable=False)
     status = cell.diagnosis("input", lambda status: status.level >= status.WARN, "the warning")
     assert "incompatible reliability" in status.message and "image_qos.reliability" in status.message
@@ -223,8 +243,11 @@ def test_the_subscription_follows_the_camera(start_inspector: Start, tiny_model:
     names = {True: "reliable", False: "best_effort"}
     for reliable in (first, not first):
         publisher = cell.image_publisher(reliable=reliable)
-        cell.diagnosis("input", lambda status: values(status)["reliability"] == names[reliable],
-                       f"a {names[reliable]} subscription")
+        cell.diagnosis(
+            "input",
+            lambda status: values(status)["reliability"] == names[reliable],
+            f"a {names[reliable]} subscription",
+        )
         wait_for(publisher.get_subscription_count, "the match")
         inspections = cell.listen("inspection", Inspection)
         wait_for(lambda: cell.node.count_publishers(f"{cell.name}/inspection"), "the inspector's publisher")

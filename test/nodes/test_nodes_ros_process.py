@@ -18,16 +18,33 @@ from hetnet_ros.msg import Inspection
 
 
 def start(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "hetnet_ros.cli.main", "run", "inspector", *arguments],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
+    return subprocess.Popen(
+        [sys.executable, "-m", "hetnet_ros.cli.main", "run", "inspector", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
 
 
 def test_working_nodes_end_on_a_signal(executor: Any, tiny_model: Path) -> None:
     client = Node("cell")
     executor.add_node(client)
     cells = {number: Cell(client, f"/{number.name.lower()}") for number in (signal.SIGINT, signal.SIGTERM)}
-    processes = {number: start("--ros-args", "-r", f"__ns:={cell.namespace}", "-p", f"model:={tiny_model}",
-                               "-p", "device:=cpu", "-p", "autostart:=true") for number, cell in cells.items()}
+    processes = {
+        number: start(
+            "--ros-args",
+            "-r",
+            f"__ns:={cell.namespace}",
+            "-p",
+            f"model:={tiny_model}",
+            "-p",
+            "device:=cpu",
+            "-p",
+            "autostart:=true",
+        )
+        for number, cell in cells.items()
+    }
     try:
         for number, cell in cells.items():
             wait_until_subscribed(cell, processes[number])
@@ -100,10 +117,20 @@ def test_a_misspelt_parameter_is_pointed_out() -> None:
 
 
 def test_run_lists_the_nodes() -> None:
-    answer = subprocess.run([sys.executable, "-m", "hetnet_ros.cli.main", "run", "--help"], capture_output=True, text=True,
-                            timeout=60, check=False)
+    answer = subprocess.run(
+        [sys.executable, "-m", "hetnet_ros.cli.main", "run", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert answer.returncode == 0
     assert "inspector" in answer.stdout and "virtual_camera" in answer.stdout
-    answer = subprocess.run([sys.executable, "-m", "hetnet_ros.cli.main", "run", "inspektor"], capture_output=True, text=True,
-                            timeout=60, check=False)
+    answer = subprocess.run(
+        [sys.executable, "-m", "hetnet_ros.cli.main", "run", "inspektor"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert answer.returncode == 2 and "inspector" in answer.stderr and "Traceback" not in answer.stderr

@@ -63,9 +63,17 @@ def pixels(message: Image) -> np.ndarray:
 
 
 def start(namespace: str, *parameters: str) -> subprocess.Popen:
-    given = [word for parameter in ("rate_hz:=8.0", f"width:={SIZE[0]}", f"height:={SIZE[1]}", *parameters) for word in ("-p", parameter)]
-    return subprocess.Popen([sys.executable, "-m", "hetnet_ros.nodes.virtual_camera", "--ros-args", "-r", f"__ns:={namespace}", *given],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    given = [
+        word
+        for parameter in ("rate_hz:=8.0", f"width:={SIZE[0]}", f"height:={SIZE[1]}", *parameters)
+        for word in ("-p", parameter)
+    ]
+    return subprocess.Popen(
+        [sys.executable, "-m", "hetnet_ros.nodes.virtual_camera", "--ros-args", "-r", f"__ns:={namespace}", *given],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +109,15 @@ def test_all_topics_of_a_picture_share_stamp_frame_and_size(camera: CameraClient
     assert 0.35 < distances.min() and distances.max() < 0.45, "depth is in metres"
 
 
-def test_pictures_come_at_the_rate_asked_for(camera: CameraClient) -> None:
+def test_pictures_come_no_faster_than_asked_for(camera: CameraClient) -> None:
+    camera.show(rate_hz=3.0)
     camera.picture()
     wait_for(lambda: len(camera.truths) >= 6, "six pictures")
     stamps = [t.header.stamp.sec + t.header.stamp.nanosec * 1e-9 for t in list(camera.truths)[:6]]
+    camera.show(rate_hz=8.0)
     steps = np.diff(stamps)
     assert (steps > 0).all()
-    assert steps.mean() > 0.11  # never faster than 8 Hz but for catching up; slower where the machine is
+    assert steps.mean() > 0.25  # 1/3 s, less what rendering may vary by on a loaded machine
 
 
 def test_a_part_is_the_same_in_every_process(camera: CameraClient) -> None:
@@ -124,7 +134,7 @@ def test_the_truth_outlines_the_defect_and_poses_it_on_the_surface(camera: Camer
     camera.show(part_index=3, defect_kinds=["dent"])
     _, info, depth, truth, mask = camera.picture(lambda t: t.part_id == "up_0003" and t.reason == "dent")
     camera.show(part_index=0, defect_kinds=["dent", "scratch", "stain", "pit", "crack", "chip", "missing_hole"])
-    defect, = truth.defects
+    (defect,) = truth.defects
     rows, columns = np.nonzero(pixels(mask))
     assert (defect.box.x_offset, defect.box.y_offset) == (columns.min(), rows.min())
     assert (defect.box.width, defect.box.height) == (np.ptp(columns) + 1, np.ptp(rows) + 1)
@@ -179,10 +189,20 @@ def test_faults_are_shown_and_told_as_uncertain(camera: CameraClient) -> None:
     assert moving[0].data != moving[1].data, "a working camera has noise"
 
 
-@pytest.mark.parametrize(("name", "value", "words"), [
-    ("face", "nose", "one of back"), ("rate_hz", 1000.0, "range"), ("defect_kinds", ["rust"], "rust"), ("fault", "gremlin", "one of none"),
-    ("part_index", -2, "range"), ("frame_id", "elsewhere", "read-only")])
-def test_values_that_are_not_allowed_are_refused_with_the_reason(camera: CameraClient, name: str, value: Any, words: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("face", "nose", "one of back"),
+        ("rate_hz", 1000.0, "range"),
+        ("defect_kinds", ["rust"], "rust"),
+        ("fault", "gremlin", "one of none"),
+        ("part_index", -2, "range"),
+        ("frame_id", "elsewhere", "read-only"),
+    ],
+)
+def test_values_that_are_not_allowed_are_refused_with_the_reason(
+    camera: CameraClient, name: str, value: Any, words: str
+) -> None:
     result = camera.set_parameter(name, value)
     assert not result.successful and words in result.reason
 

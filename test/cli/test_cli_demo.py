@@ -1,0 +1,126 @@
+"""``hetnet demo`` inspects with real node processes, writes what it shows, and leaves nothing running."""
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+from hetnet_ros.cli.demo_model import Lesson, taught_model
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed for this Python")
+pytest.importorskip("hetnet_ros.msg", reason="the ROS interfaces of hetnet_ros are not built")
+
+
+def start(out: Path, *flags: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "hetnet_ros.cli.main", "demo", "--out", str(out), *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def running_nodes(out: Path) -> list[str]:
+    """Command lines of processes that write to this demonstration's logs."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "fd/1").startswith(str(out)):
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return found
+
+
+def test_it_shows_real_verdicts_and_ends_by_itself(tmp_path, tiny_model):
+    out = tmp_path / "out"
+    process = start(out, "--model", str(tiny_model), "--parts", "3", "--device", "cpu")
+    said, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    rows = re.findall(r"^(front_000\d)\s+(good|\w+)\s+(PASS|REJECT|UNCERTAIN)\s+\S+\s+(\d\.\d{3}|nan)", said, re.M)
+    assert [row[0] for row in rows] == ["front_0000", "front_0001", "front_0002"]
+    with (out / "verdicts.csv").open() as table:
+        written = list(csv.DictReader(table))
+    assert [(row["part"], row["truth"], row["verdict"]) for row in written] == [row[:3] for row in rows]
+    assert all(float(row["latency_ms"]) > 0 for row in written)
+    overlays = sorted(path.name for path in (out / "overlays").glob("*.png"))
+    assert overlays == [f"{number:03d}_{row[1]}_{row[2]}.png" for number, row in enumerate(rows)]
+    assert cv2.imread(str(out / "overlays" / overlays[0])).shape == (480, 640, 3)
+    sheet = cv2.imread(str(out / "contact_sheet.png"))
+    assert sheet.shape[1] > 3 * 400 and sheet.std() > 20
+    assert not running_nodes(out)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_an_interrupted_demonstration_leaves_nothing_running(tmp_path, tiny_model, number):
+    process = start(tmp_path, "--model", str(tiny_model), "--parts", "500", "--device", "cpu")
+    try:
+        deadline = time.monotonic() + 120
+        while not running_nodes(tmp_path):
+            assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+            time.sleep(0.1)
+        process.send_signal(number)
+        errors = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "Traceback" not in errors
+    assert not running_nodes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--parts", "0"], "--parts is 0"),
+        (["--model", "no.safetensors"], "no such file"),
+        (["--steps", "0"], "--steps is 0"),
+        (["--face", "nose"], "nose"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(tmp_path, flags, words):
+    process = start(tmp_path, *flags)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 2 and re.fullmatch(r"hetnet: error: [^\n]+\n", errors) and words in errors
+
+
+def test_a_model_that_cannot_be_loaded_ends_it_with_the_cause(tmp_path):
+    (tmp_path / "bad.safetensors").write_bytes(b"not a model")
+    process = start(tmp_path / "out", "--model", str(tmp_path / "bad.safetensors"), "--parts", "1")
+    errors = process.communicate(timeout=180)[1]
+    assert process.returncode == 2 and re.fullmatch(r"hetnet: error: [^\n]+\n", errors) and "configure" in errors
+    assert not running_nodes(tmp_path)
+
+
+def test_a_model_is_taught_once_for_each_setting(tmp_path, weights_cache, tiny_preset):
+    said = []
+
+    def model(**changes):
+        given = dict(
+            face="up",
+            illuminations=("mid",),
+            jitter=1.0,
+            distance_mm=320.0,
+            width=96,
+            height=72,
+            images=6,
+            preset=str(tiny_preset),
+            steps=2,
+            seed=0,
+        )
+        return taught_model(Lesson(**{**given, **changes}), tmp_path, False, said.append)
+
+    first = model()
+    written = first.stat().st_mtime_ns
+    assert len(list((tmp_path / "good_images").glob("*.png"))) == 6
+    assert model() == first and first.stat().st_mtime_ns == written and said[-1].startswith("Reusing")
+    other = model(seed=1)
+    assert other != first and other.exists() and first.exists()
+    first.write_bytes(first.read_bytes()[:-10])
+    assert model() == first and first.stat().st_mtime_ns != written, "a broken model is taught again"
