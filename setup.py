@@ -1,4 +1,4 @@
-"""The pip route: one wheel with the Python package, its configuration and, where ROS 2 is at hand, the generated messages.
+"""The pip route: one wheel with the Python package, its configuration and, where ROS 2 is at hand, the messages.
 
 Metadata is in setup.cfg.  What colcon builds through CMakeLists.txt is built here through the same file into a staging
 folder and packed below the wheel's prefix, so that a wheel carries the same ament index, libraries and executables.
@@ -68,7 +68,8 @@ class BuildInterfaces(Command):
             relative = file.relative_to(staging)
             if relative.parts[0] == "lib" and len(relative.parts) > 3 and relative.parts[2].endswith("-packages"):
                 module = Path(*relative.parts[3:])
-                if module.parts[0] == PACKAGE and module.suffix in (".py", ".so") and module != Path(PACKAGE, "__init__.py"):
+                ours = module == Path(PACKAGE, "__init__.py")  # the generated one is empty
+                if module.parts[0] == PACKAGE and module.suffix in (".py", ".so") and not ours:
                     target = Path(self.build_lib, module)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(file, target)

@@ -1,10 +1,10 @@
-# Two repairs for ROS packages that were installed as wheels into a virtual environment.  On an ordinary ROS installation
-# nothing matches and nothing changes.
+# Two repairs for ROS packages that were installed as wheels into a virtual environment.  On an ordinary ROS
+# installation nothing matches and nothing changes.
 #
 # - The wheels' CMake targets name include directories of the machine they were built on (/opt/python/...), and CMake
 #   refuses a target whose include directory is not there: such directories are dropped.
-# - A virtual environment inside this source tree puts NumPy's headers there, and CMake refuses to export a target with an
-#   include directory below the sources: such directories are marked as meant for building only.
+# - A virtual environment inside this source tree puts NumPy's headers there, and CMake refuses to export a target with
+#   an include directory below the sources: such directories are marked as meant for building only.
 #
 # Deferred to the end of the directory, so that targets imported or made later are covered.
 

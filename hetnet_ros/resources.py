@@ -1,8 +1,8 @@
 """Finds the configuration files that come with the package, however it was installed.
 
-``config/`` lies at the root of the repository, as ROS packages have it, and not inside the Python package; colcon and pip
-both install it as ``share/hetnet_ros/config`` below their prefix.  Looking up from this file serves every layout (source
-tree, colcon with or without merged install, virtual environment, user site) without asking ROS.
+``config/`` lies at the root of the repository, as ROS packages have it, and not inside the Python package; colcon and
+pip both install it as ``share/hetnet_ros/config`` below their prefix.  Looking up from this file serves every layout
+(source tree, colcon with or without merged install, virtual environment, user site) without asking ROS.
 """
 
 from __future__ import annotations

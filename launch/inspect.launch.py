@@ -2,10 +2,11 @@
 
     ros2 launch hetnet_ros inspect.launch.py model:=/data/bracket.safetensors image:=/camera/image_raw
 
-``--show-args`` lists the arguments; one left empty leaves the matter to the parameter file.  The managed node takes itself
-through configure and activate (its parameter ``autostart``).  Transitions requested from here would first have to wait for
-discovery, some seconds, and leave a traceback of launch_ros when the process ends before that, as it does on a bad argument.
-The launch ends when the node's process does, unless ``respawn`` is on; then the node comes back and starts itself again.
+``--show-args`` lists the arguments; one left empty leaves the matter to the parameter file.  The managed node takes
+itself through configure and activate (its parameter ``autostart``).  Transitions requested from here would first have to
+wait for discovery, some seconds, and leave a traceback of launch_ros when the process ends before that, as it does on a
+bad argument.  The launch ends when the node's process does, unless ``respawn`` is on; then the node comes back and starts
+itself again.
 """
 
 import os
@@ -21,11 +22,13 @@ BOOLEAN = ["true", "false"]
 
 # name: (default, description, choices)
 ARGUMENTS = {
-    "model": ("", "The .safetensors model to inspect with; a relative path is taken from where ros2 launch runs.", None),
+    "model": ("", "The .safetensors model to inspect with; a relative path is taken from where ros2 launch runs.",
+              None),
     "image": ("image", "Topic of the camera's images.", None),
     "camera_info": ("camera_info", "Topic of the camera's CameraInfo.", None),
     "depth": ("depth", "Topic of the depth image aligned to the camera's.", None),
-    "transport": ("", "raw, or compressed to take IMAGE/compressed; empty: as in the parameter file.", ["", "raw", "compressed"]),
+    "transport": ("", "raw, or compressed to take IMAGE/compressed; empty: as in the parameter file.",
+                  ["", "raw", "compressed"]),
     "namespace": ("", "Namespace of the node and of every topic given without a leading slash.", None),
     "name": ("inspector", "Name of the node.", None),
     "device": ("", "Where the network runs; empty: as in the parameter file.", ["", "auto", "cuda", "cpu"]),
@@ -34,8 +37,8 @@ ARGUMENTS = {
     "autostart": ("true", "Configure and activate the node; false leaves it to a lifecycle manager.", BOOLEAN),
     "respawn": ("false", "Start the node again when its process ends, instead of ending the launch.", BOOLEAN),
     "log_level": ("info", "Least severity that the node logs.", ["debug", "info", "warn", "error", "fatal"]),
-    "fastdds_profile": ("", "Fast DDS profile (XML) of the node; empty: the environment's, else the package's, whose shared "
-                        "memory holds images.", None),
+    "fastdds_profile": ("", "Fast DDS profile (XML) of the node; empty: the environment's, else the package's, whose "
+                        "shared memory holds images.", None),
     "rviz": ("false", "Show the image, the overlay and the defects in RViz.", BOOLEAN),
 }
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # Fast DDS 3 and 2
@@ -44,8 +47,8 @@ PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES
 def generate_launch_description() -> LaunchDescription:
     """The arguments of ``ARGUMENTS``, then everything that depends on their values."""
     arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=description, **({"choices": choices} if choices else {}))
-        for name, (default, description, choices) in ARGUMENTS.items()
+        DeclareLaunchArgument(name, default_value=default, description=text, **({"choices": choices} if choices else {}))
+        for name, (default, text, choices) in ARGUMENTS.items()
     ]
     return LaunchDescription([*arguments, OpaqueFunction(function=start)])
 
@@ -77,7 +80,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def end_launch(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Ends the launch with the inspector; after Ctrl-C it is ending already, and a second time is an error of launch_ros."""
+    """Ends the launch with the inspector; after Ctrl-C it is ending already, and twice is an error of launch_ros."""
     return [] if context.is_shutdown else [Shutdown(reason="the inspector has ended")]
 
 
@@ -100,7 +103,7 @@ def logger_name(given: dict[str, str]) -> str:
 
 
 def fastdds_environment(profile: str) -> dict[str, str]:
-    """What the argument ``fastdds_profile`` adds to the node's environment; the node knows the package's own profile."""
+    """What ``fastdds_profile`` adds to the node's environment; the node knows the package's own profile."""
     if not profile:
         return {}
     return {name: existing_file("fastdds_profile", profile) for name in PROFILE_VARIABLES}

@@ -19,4 +19,5 @@ node = Node("hetnet_setup_check")
 node.create_publisher(sensor_msgs.msg.Image, "~/image", 1)
 node.destroy_node()
 rclpy.shutdown()
-print(f"torch {torch.__version__}, torchvision {torchvision.__version__}, timm {timm.__version__}, OpenCV {cv2.__version__}")
+versions = {module.__name__: module.__version__ for module in (torch, torchvision, timm, cv2)}
+print(*(f"{name} {version}" for name, version in versions.items()), sep=", ")

@@ -1,9 +1,9 @@
-# Sourced, never run: the bash environment in which hetnet_ros runs out of this checkout, once scripts/setup has been run.
+# Sourced, never run: the bash environment in which hetnet_ros runs out of this checkout, once scripts/setup has run.
 #
 #   . scripts/environment.sh         then `hetnet ...`, `colcon ...`, `python -m pytest ...`
 #
-# A ROS installation sourced earlier is left out on purpose: its message libraries and those of the wheels in the virtual
-# environment must not meet in one process.
+# A ROS installation sourced earlier is left out on purpose: its message libraries and those of the wheels in the
+# virtual environment must not meet in one process.
 
 HETNET_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 HETNET_VENV=${HETNET_VENV:-$HETNET_ROOT/.venv}

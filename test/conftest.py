@@ -1,9 +1,9 @@
 """What every test shares: a ROS of its own on this machine, and the fixtures of :mod:`model_fixtures`.
 
-The environment is set when pytest reads this file, before any test module imports rclpy.  Where ROS came as wheels, the
-interpreter has by then restarted itself once with the wheels' library path, so child processes that inherit ``os.environ``
-as it is find it complete; one that is given another environment must not keep ``_ROS_WHEELS_BOOTSTRAP_COMPLETE`` without
-``LD_LIBRARY_PATH``.
+The environment is set when pytest reads this file, before any test module imports rclpy.  Where ROS came as wheels,
+the interpreter has by then restarted itself once with the wheels' library path, so child processes that inherit
+``os.environ`` as it is find it complete; one that is given another environment must not keep
+``_ROS_WHEELS_BOOTSTRAP_COMPLETE`` without ``LD_LIBRARY_PATH``.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def _own_domain() -> int:
     """A ROS domain that other test runs and nodes on this machine are unlikely to use.
 
-    0 is everybody's default, 41 to 45 are left to people who try things, and domains above 101 reach into the ports that
-    Linux hands out to anyone.
+    0 is everybody's default, 41 to 45 are left to people who try things, and domains above 101 reach into the ports
+    that Linux hands out to anyone.
     """
     free = [number for number in range(1, 102) if not 41 <= number <= 45]
     return free[os.getpid() % len(free)]

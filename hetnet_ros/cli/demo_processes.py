@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -59,7 +60,8 @@ class NodeProcesses:
         """The last line that a node has logged, and where the rest is."""
         path = self._logs / f"{node}.log"
         lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
-        return f"{lines[-1] if lines else 'it said nothing'} (log: {path})"
+        last = re.sub(r"^\[\w+\] \[[\d.]+\] \[[^]]*\]: ", "", lines[-1]) if lines else "it said nothing"
+        return f"{last} (log: {path})"
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None

@@ -10,11 +10,11 @@ SUMMARY = "measure a model on labelled images"
 
 EPILOG = """\
 DATA is a labelled data set: a category folder in the layout of MVTec AD, MPDD, MVTec LOCO or BTAD, an object of VisA,
-KolektorSDD or KolektorSDD2, a tree like MSC-AD's, or plain folders of images, of which one is called "good".  The layout
-is found by itself; without masks only images are scored.
+KolektorSDD or KolektorSDD2, a tree like MSC-AD's, or plain folders of images, one of them called "good".  The layout is
+found by itself; without masks only images are scored.
 
-Where images were taken under several conditions, a second table compares them.  Names such as front_high_300_0007 (surface,
-illumination, resolution, number) and MSC-AD's folders are understood; --conditions or --condition-pattern state others:
+Where images were taken under several conditions, a second table compares them.  Names such as front_high_300_0007
+(surface, illumination, resolution, number) and MSC-AD's folders are understood; state others as in
   hetnet evaluate tile.safetensors tiles --condition-pattern 'exp(?P<exposure>[0-9])'
 
 See docs/evaluation.md."""
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--conditions",
         metavar="FILE.csv",
         type=Path,
-        help="report by the conditions in a table with a column 'image' (path below DATA, or stem) and one for each axis",
+        help="report by the conditions in a CSV with a column 'image' (path below DATA, or stem) and one for each axis",
     )
     conditions.add_argument(
         "--condition-pattern",

@@ -30,13 +30,17 @@ def read_condition_csv(path: Path, dataset: LabelledDataset) -> Conditions:
     seen: dict[int, int] = {}
     for number, cells in lines:
         if len(cells) != len(header):
-            raise InputError(f"{path}, line {number}: {len(cells)} values for {len(header)} columns; add or remove some")
+            raise InputError(
+                f"{path}, line {number}: {len(cells)} values for {len(header)} columns; add or remove some"
+            )
         row = dict(zip(header, cells))
         index = places.find(row[_KEY], f"{path}, line {number}")
         if index is None:
             continue
         if index in seen:
-            raise InputError(f"{path}, line {number}: '{row[_KEY]}' is already in line {seen[index]}; remove one of them")
+            raise InputError(
+                f"{path}, line {number}: '{row[_KEY]}' is already in line {seen[index]}; remove one of them"
+            )
         seen[index] = number
         of_images[index] = Condition(tuple((axis, row[axis]) for axis in axes if row[axis]))
     if not seen:
@@ -50,7 +54,9 @@ def _axes(path: Path, header: list[str]) -> tuple[str, ...]:
         raise InputError(f"{path}, line 1: no column '{_KEY}' among {header}; separate columns by commas")
     axes = tuple(name for name in header if name != _KEY)
     if not axes or not all(axes) or len(set(header)) != len(header):
-        raise InputError(f"{path}, line 1: {header} must be '{_KEY}' and at least one axis, each with a name of its own")
+        raise InputError(
+            f"{path}, line 1: {header} must be '{_KEY}' and at least one axis, each with a name of its own"
+        )
     return axes
 
 

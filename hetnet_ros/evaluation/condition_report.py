@@ -1,10 +1,11 @@
-"""Figures by condition, in the shape of the HetNet paper's Table I: a block for each axis, a row for each of its values.
+"""Figures by condition, in the shape of the HetNet paper's Table I: a block for each axis, a row for each of its
+values.
 
 A row sets the defective images of its condition against the good images of the *same* condition, so it says how well
-defects are seen there.  Three averages are formed, because they answer different questions: an axis's mean is that of its
-rows; the cells' mean is that over every combination of values scored by itself; the total pools all images, so that, as
-in a cell with one threshold for all conditions, scores must also be comparable between them.  In the paper the three axes
-have one and the same average, which holds for means over cells and not for pooled rows.
+defects are seen there. Three averages are formed, because they answer different questions: an axis's mean is that of
+its rows; the cells' mean is that over every combination of values scored by itself; the total pools all images, so
+that, as in a cell with one threshold for all conditions, scores must also be comparable between them. In the paper
+the three axes have one and the same average, which holds for means over cells and not for pooled rows.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ class AxisMean:
 
 @dataclass(frozen=True)
 class ConditionReport:
-    """rows: axis by axis, values in order.  means: one for each axis.  cells: mean over the ``cell_count`` combinations of
-    values that hold good and defective images.  total: all images pooled.  unplaced: images that name no condition."""
+    """rows: axis by axis, values in order.  means: one for each axis.  cells: mean over the ``cell_count`` combinations
+    of values that hold good and defective images.  total: all images pooled.  unplaced: images without a condition.
+    source: where the conditions come from."""
 
     source: str
     rows: tuple[ConditionRow, ...]

@@ -8,10 +8,10 @@ from hetnet_ros.evaluation.condition_report import ConditionReport
 from hetnet_ros.evaluation.condition_table import CONDITION_HEADINGS, condition_blocks, condition_remarks
 
 _EXPLANATION = (
-    "AUROC and AUPRO in per cent. Each row sets the defective images of a condition against the good images of the same "
-    "condition; each axis's lowest image AUROC is marked. A mean is that of the rows above it; the mean of combinations "
-    "scores every combination of values by itself; the total pools all images, so that scores must also be comparable "
-    "between conditions."
+    "AUROC and AUPRO in per cent. Each row sets the defective images of a condition against the good images of the "
+    "same condition; each axis's lowest image AUROC is marked. A mean is that of the rows above it; the mean of "
+    "combinations scores every combination of values by itself; the total pools all images, so that scores must also "
+    "be comparable between conditions."
 )
 
 

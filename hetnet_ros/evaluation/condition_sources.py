@@ -1,4 +1,4 @@
-"""Where conditions come from: a CSV, a regular expression over file names, or what layout and names say by themselves."""
+"""Where conditions come from: a CSV, a regular expression over file paths, or the names in the data set."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def find_conditions(
     """The conditions of ``dataset``'s images, or None where nothing names any.
 
     table: a CSV, see :func:`read_condition_csv`.  pattern: a regular expression with named groups, searched in each
-    image's path below the data set; each group is an axis.  With neither, conditions are those of the layout (folders of
-    MSC-AD) or of file names over MSC-AD's grid, provided that they vary.  Raises InputError for a table or pattern that
-    cannot be used or fits no image.
+    image's path below the data set; each group is an axis.  With neither, conditions are those of the layout (folders
+    of MSC-AD) or of file names over MSC-AD's grid, provided that they vary.  Raises InputError for a table or pattern
+    that cannot be used or fits no image.
     """
     if table is not None and pattern is not None:
         raise InputError("conditions come from a CSV or from a pattern, not from both; give one of them")
@@ -52,7 +52,8 @@ def _by_pattern(pattern: str, dataset: LabelledDataset) -> Conditions:
     of_images = tuple(_matched(expression.search(path)) for path in paths)
     if not any(condition.values for condition in of_images):
         raise InputError(
-            f"condition pattern '{pattern}' fits no image of {dataset.path}; it is searched in paths such as '{paths[0]}'"
+            f"condition pattern '{pattern}' fits no image of {dataset.path}; "
+            f"it is searched in paths such as '{paths[0]}'"
         )
     return Conditions(axes, of_images, f"pattern {pattern}")
 

@@ -1,7 +1,8 @@
-"""Under which conditions an image was taken: values on named axes, such as the light's level or the camera's resolution.
+"""Under which conditions an image was taken: values on named axes, such as the light's level or the camera's
+resolution.
 
-HetNet exists for cells where view, light and resolution change, and its paper reports every figure by condition (Table
-I).  Anything may be an axis: a robot's pose, an exposure, a supplier.
+HetNet exists for cells where view, light and resolution change, and its paper reports every figure by condition
+(Table I). Anything may be an axis: a robot's pose, an exposure, a supplier.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def undefined_figures(reason: str) -> Figures:
 
 
 def mean_figures(parts: Sequence[Figures], what: str) -> Figures:
-    """Each figure's mean over those of ``parts`` that define it; ``what`` names the parts, for the reason if none does."""
+    """Each figure's mean over those of ``parts`` that define it; ``what`` is what to call a part where none does."""
 
     def mean(of: Callable[[Figures], Metric]) -> Metric:
         values = [of(part).value for part in parts if of(part).defined]

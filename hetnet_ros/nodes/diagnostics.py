@@ -97,6 +97,9 @@ def _inspection_findings(health: Health) -> list[tuple[bytes, str]]:
         )
     if refused.get("roi_outside_image"):
         findings.append((ERROR, "the region of interest leaves the image; set the parameter roi"))
+    foreign = [f"{count} {reason}" for reason, count in refused.items() if reason.startswith("out_of_domain")]
+    if foreign:
+        findings.append((WARN, f"images unlike the taught ones in the last {WINDOW_SECONDS:g} s: {', '.join(foreign)}"))
     return findings or [(OK, f"inspecting at {health.counts.output_rate:.1f} Hz")]
 
 

@@ -106,7 +106,8 @@ def image_to_rgb(message: RawImage, fallback: Callable[[RawImage], np.ndarray] |
             raise BadImage("unknown_encoding", f"encoding {message.encoding!r}: {error}") from error
     raise BadImage(
         "unknown_encoding",
-        f"encoding {message.encoding!r} is not known; set the camera to rgb8, bgr8, mono8 or another of docs/interface.md",
+        f"encoding {message.encoding!r} is not known; set the camera to rgb8, bgr8, mono8 or another one that "
+        "docs/interface.md lists",
     )
 
 

@@ -95,7 +95,7 @@ class PartShow:
                 _CONFIGURE_SECONDS,
             )
             if not answer.success:
-                raise InputError(f"the inspector refused to {label}; its log says why")
+                raise InputError(f"the inspector refused to {label}")
 
     def show(self, indices: Iterable[int]) -> Iterator[ShownPart]:
         """Show these parts in turn; each is given as soon as its verdict is there."""

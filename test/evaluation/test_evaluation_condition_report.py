@@ -67,7 +67,7 @@ def test_the_total_pools_what_means_and_cells_keep_apart():
     means = {mean.axis: mean.figures.image_auroc.value for mean in report.means}
     assert means == {"light": 1.0, "pose": 0.75}
     assert report.cell_count == 4 and report.cells.image_auroc.value == 1.0
-    assert report.total.image_auroc.value == 0.75  # the 2 x 2 pairs of a dim defect and a bright good part of 16 are lost
+    assert report.total.image_auroc.value == 0.75  # of 16 pairs, the 4 of a dim defect and a bright good part are lost
     assert report.total.aupro == aupro(add_counts(counts))
 
 

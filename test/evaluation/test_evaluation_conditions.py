@@ -1,4 +1,4 @@
-"""Where an image's conditions come from: names, a table, a pattern; and what is said about those that cannot be used."""
+"""Where an image's conditions come from: names, a table, a pattern; and what is said where they cannot be used."""
 
 from __future__ import annotations
 

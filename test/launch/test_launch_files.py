@@ -22,7 +22,9 @@ FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 INSPECT = ROOT / "launch" / "inspect.launch.py"
 
 needs_launch = pytest.mark.skipif(
-    importlib.util.find_spec("launch_ros") is None, reason="launch_ros is not installed; it comes with a ROS installation")
+    importlib.util.find_spec("launch_ros") is None,
+    reason="launch_ros is not installed; it comes with a ROS installation",
+)
 
 
 def arguments(file: Path) -> dict[str, tuple[str, str, object]]:

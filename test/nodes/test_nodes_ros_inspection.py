@@ -29,9 +29,9 @@ def test_a_good_part_keeps_the_stamp_and_frame_of_its_image(cell: Cell) -> None:
 
 
 def ruined_part() -> np.ndarray:
-    """A part whose right half is a negative: beyond doubt even for a model taught in a second."""
+    """A part with a deep hole, 28 px wide around (84, 48): beyond doubt even for a model taught in a second."""
     image = made_up_part(0)
-    image[:, 64:] = 255 - image[:, 64:]
+    image[34:62, 70:98] = 0
     return image
 
 
@@ -39,12 +39,20 @@ def test_a_defective_part_is_rejected_with_its_regions(cell: Cell) -> None:
     inspection = cell.inspect(cell.image(ruined_part()))
     assert inspection.verdict == Inspection.REJECT and inspection.reason == "anomaly"
     assert inspection.score >= 0.5 and 0 < inspection.p_value < 1
-    assert inspection.defects, "the ruined half must be a region"
+    assert inspection.defects, "the hole must be a region"
     defect = inspection.defects[0]
-    assert 64 <= defect.centroid.x < 128 and 0 <= defect.centroid.y < 96
+    assert 64 <= defect.centroid.x <= 104 and 28 <= defect.centroid.y <= 68
     assert defect.box.width > 0 and defect.box.x_offset + defect.box.width <= 128
     assert defect.area_px > 0 and defect.score >= 0.5 and len(defect.contour.points) >= 1
     assert not defect.has_pose and defect.pose_reason == "not_supported" and math.isnan(defect.area_mm2)
+
+
+def test_a_dark_image_is_out_of_domain(cell: Cell) -> None:
+    inspection = cell.inspect(cell.image(np.zeros((96, 128, 3), np.uint8)))
+    assert (inspection.verdict, inspection.reason) == (Inspection.UNCERTAIN, "out_of_domain_dark")
+    cell.diagnosis(
+        "inspection", lambda status: status.level == status.WARN and "out_of_domain_dark" in status.message, "a warning"
+    )
 
 
 def _zero_size(message: Image) -> None:

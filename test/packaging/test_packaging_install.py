@@ -52,8 +52,8 @@ def pip_prefix(tmp_path_factory) -> Path:
         else:
             shutil.copy2(ROOT / name, copy / name)
     prefix = tmp_path_factory.mktemp("prefix")
-    done = run(sys.executable, "-m", "pip", "install", "-v", "--no-index", "--no-deps", "--no-build-isolation", "--no-compile",
-               "--ignore-installed", "--prefix", prefix, copy, HETNET_WITHOUT_ROS="1", PYTHONPATH="")
+    done = run(sys.executable, "-m", "pip", "install", "-v", "--no-index", "--no-deps", "--no-build-isolation",
+               "--no-compile", "--ignore-installed", "--prefix", prefix, copy, HETNET_WITHOUT_ROS="1", PYTHONPATH="")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (done.stdout + done.stderr).count("building without ROS interfaces") == 1
     return prefix

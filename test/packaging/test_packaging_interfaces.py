@@ -10,7 +10,7 @@ import pytest
 
 from hetnet_ros.inspection.result import Verdict
 
-interfaces = pytest.importorskip("hetnet_ros.msg", reason="the ROS interfaces are not built here: scripts/setup, or colcon build")
+pytest.importorskip("hetnet_ros.msg", reason="the ROS interfaces are not built here: scripts/setup, or colcon build")
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [path for folder in ("msg", "srv", "action") for path in sorted((ROOT / folder).iterdir())]
 
@@ -28,7 +28,7 @@ def test_verdict_constants_are_those_of_the_code(owner):
     kind = importlib.import_module(".".join(parts[:2]))
     for name in parts[2:]:
         kind = getattr(kind, name)
-    assert {name: getattr(kind, name) for name in Verdict.__members__} == {name: int(v) for name, v in Verdict.__members__.items()}
+    assert {verdict.name: getattr(kind, verdict.name) for verdict in Verdict} == {v.name: int(v) for v in Verdict}
     assert kind().verdict == Verdict.UNCERTAIN
 
 

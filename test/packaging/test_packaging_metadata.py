@@ -17,7 +17,9 @@ INTERFACE_FILES = sorted(
     path.relative_to(ROOT).as_posix() for folder in ("msg", "srv", "action") for path in (ROOT / folder).iterdir()
 )
 DISTRIBUTION_OF_MODULE = {"PIL": "pillow", "cv2": "opencv-python", "sklearn": "scikit-learn", "yaml": "pyyaml"}
-ROS_PACKAGES = re.compile(r"^(rclpy|launch|launch_ros|ament_index_python|cv_bridge|tf2_ros|std_srvs|\w+_msgs|\w+_interfaces)$")
+ROS_PACKAGES = re.compile(
+    r"^(rclpy|launch|launch_ros|ament_index_python|cv_bridge|tf2_ros|std_srvs|\w+_msgs|\w+_interfaces)$"
+)
 
 
 def cmake_code() -> str:
@@ -39,7 +41,8 @@ def setup_cfg_requirements() -> set[str]:
 
 def requirement_names(file: str) -> set[str]:
     lines = (ROOT / "scripts" / file).read_text().splitlines()
-    return {re.match(r"[\w.-]+", line)[0].lower().replace("_", "-") for line in lines if line and not line.startswith("#")}
+    entries = [line for line in lines if line and not line.startswith("#")]
+    return {re.match(r"[\w.-]+", line)[0].lower().replace("_", "-") for line in entries}
 
 
 def third_party_modules(*folders: str) -> set[str]:

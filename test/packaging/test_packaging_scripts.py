@@ -27,14 +27,15 @@ def test_the_command_can_be_executed(name):
 @pytest.fixture
 def checkout(tmp_path) -> Path:
     """The set-up scripts in a checkout of their own."""
-    shutil.copytree(ROOT / "scripts", tmp_path / "checkout" / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path / "checkout"
+    root = tmp_path / "checkout"
+    shutil.copytree(ROOT / "scripts", root / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    return root
 
 
 def set_up(checkout: Path, **environment: str) -> subprocess.CompletedProcess:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HETNET_")}
-    return subprocess.run([checkout / "scripts" / "setup"], env={**clean, **environment}, capture_output=True, text=True,
-                          timeout=60)
+    command = [checkout / "scripts" / "setup"]
+    return subprocess.run(command, env={**clean, **environment}, capture_output=True, text=True, timeout=60)
 
 
 def command_folder(folder: Path, **outputs: str) -> str:

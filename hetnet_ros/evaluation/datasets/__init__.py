@@ -1,8 +1,9 @@
 """Labelled data sets, one loader a file; :func:`open_dataset` finds the one that fits a path.
 
 A loader is a module with ``LAYOUT`` (a few words that show what it reads), ``matches(path) -> bool`` (looks, raises
-nothing), ``read(path) -> LabelledDataset`` and ``training_images(path) -> list[Path]`` (the good ones that are set apart
-for teaching).  A new kind of data set is one such module and one entry in LOADERS; at most one loader may match a path.
+nothing), ``read(path) -> LabelledDataset`` and ``training_images(path) -> list[Path]`` (the good ones that are set
+apart for teaching). A new kind of data set is one such module and one entry in LOADERS; at most one loader may match
+a path.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """BTAD's layout (beanTech): MVTec AD's with ``ok`` and ``ko`` for types, and masks of the images' own names.
 
-Images and masks are PNG or BMP, not always the same of both.  Sources: Mishra et al., "VT-ADL" (ISIE 2021) and the set's
-loader in anomalib.
+Images and masks are PNG or BMP, not always the same of both. Sources: Mishra et al., "VT-ADL" (ISIE 2021) and the
+set's loader in anomalib.
 """
 
 from __future__ import annotations

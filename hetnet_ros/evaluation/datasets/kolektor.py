@@ -1,9 +1,9 @@
-"""KolektorSDD's layout: a folder for each commutator, ``kos01/Part0.jpg`` with ``Part0_label.bmp``, empty if it is good.
+"""KolektorSDD's layout: a folder for each part, ``kos01/Part0.jpg`` with ``Part0_label.bmp``, empty if good.
 
-Every image has a label, and the set comes without a split for learning from good images alone.  Here all defective images
-are tested, and the good images of every fifth commutator, counted from the last; those of the others are for teaching, so
-no good surface is both taught and tested.  Figures are therefore not those of the supervised three-fold protocol.  Sources:
-Tabernik et al. (Journal of Intelligent Manufacturing 2020) and the set's loader in anomalib.
+Every image has a label, and the set comes without a split for learning from good images alone. Here all defective
+images are tested, and the good images of every fifth commutator, counted from the last; those of the others are for
+teaching, so no good surface is both taught and tested. Figures are therefore not those of the supervised three-fold
+protocol. Sources: Tabernik et al. (Journal of Intelligent Manufacturing 2020) and the set's loader in anomalib.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""KolektorSDD2's layout: images flat in ``train`` and ``test``, each with its mask, ``20000.png`` and ``20000_GT.png``.
+"""KolektorSDD2's layout: images flat in ``train`` and ``test``, each with its mask, ``20000.png`` and
+``20000_GT.png``.
 
-An image is good where its mask is empty.  The training part holds some defective images, for supervised methods; teaching
-leaves them out.  Sources: Bozic et al., "Mixed supervision for surface-defect detection" (Computers in Industry 2021) and
-public loaders of the set.
+An image is good where its mask is empty. The training part holds some defective images, for supervised methods;
+teaching leaves them out. Sources: Bozic et al., "Mixed supervision for surface-defect detection" (Computers in
+Industry 2021) and public loaders of the set.
 """
 
 from __future__ import annotations

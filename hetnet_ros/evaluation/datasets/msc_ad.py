@@ -1,9 +1,10 @@
-"""MSC-AD as a tree of category folders in MVTec AD's layout, whose folder names spell surface, illumination, resolution.
+"""MSC-AD as a tree of category folders in MVTec AD's layout, whose folder names spell surface, illumination,
+resolution.
 
 The set (castings: 6 surfaces, 3 illuminations, 4 resolutions) is not public to us and no description of its files was
-found, so this is a reading of its paper's grid, not of its disk: any depth up to three and any order of folders is taken,
-such as ``back/high/150/test/good`` or ``back/high_150/test/good``.  A single MVTec category with conditions in its *file*
-names (as the virtual cell writes it) needs no loader of its own.
+found, so this is a reading of its paper's grid, not of its disk: any depth up to three and any order of folders is
+taken, such as ``back/high/150/test/good`` or ``back/high_150/test/good``. A single MVTec category with conditions in
+its *file* names (as the virtual cell writes it) needs no loader of its own.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """MVTec AD's layout: ``test/<type>/*.png``, with ``ground_truth/<type>/<stem>_mask.png`` for every type but ``good``.
 
-MPDD (metal parts) has the very same layout, VisA as its authors' script converts it has masks of the images' own names,
-and most industrial sets take small liberties, so a mask may carry the image's own name, end in ``_gt`` instead, and be of
-any image format.  A category without a ``ground_truth`` folder is accepted: its pixel metrics are undefined.  Sources:
-MVTec's own description, Bergmann et al. (IJCV 2021); Jezek et al. (ICUMT 2021) and its loader in anomalib.
+MPDD (metal parts) has the very same layout, VisA as its authors' script converts it has masks of the images' own
+names, and most industrial sets take small liberties, so a mask may carry the image's own name, end in ``_gt``
+instead, and be of any image format. A category without a ``ground_truth`` folder is accepted: its pixel metrics are
+undefined. Sources: MVTec's own description, Bergmann et al. (IJCV 2021); Jezek et al. (ICUMT 2021) and its loader in
+anomalib.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """MVTec LOCO's layout: MVTec AD's, but with a folder of masks for each image, ``ground_truth/<type>/<stem>/000.png``.
 
-Types are ``logical_anomalies`` and ``structural_anomalies``.  Each mask is one defect, its grey value names the defect's
-kind, and every value but 0 counts as defective here.  The set's own measure, sPRO, saturates: of a mask that marks all
-places where a missing thing could be, covering a given share suffices.  This loader joins an image's masks into one binary
-mask, so AUPRO on LOCO is *not* sPRO and comes out lower on logical anomalies.  Sources: Bergmann et al., "Beyond Dents and
-Scratches" (IJCV 2022) and the set's loader in anomalib.
+Types are ``logical_anomalies`` and ``structural_anomalies``. Each mask is one defect, its grey value names the
+defect's kind, and every value but 0 counts as defective here. The set's own measure, sPRO, saturates: of a mask that
+marks all places where a missing thing could be, covering a given share suffices. This loader joins an image's masks
+into one binary mask, so AUPRO on LOCO is *not* sPRO and comes out lower on logical anomalies. Sources: Bergmann et
+al., "Beyond Dents and Scratches" (IJCV 2022) and the set's loader in anomalib.
 """
 
 from __future__ import annotations

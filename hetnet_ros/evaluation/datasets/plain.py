@@ -31,7 +31,9 @@ def read(path: Path) -> LabelledDataset:
     """All images, each folder a type."""
     folders = sorted(subfolders(path), key=lambda folder: not _is_good(folder))  # stable: good comes first
     images = [
-        LabelledImage(file, GOOD if _is_good(folder) else folder.name) for folder in folders for file in images_in(folder)
+        LabelledImage(file, GOOD if _is_good(folder) else folder.name)
+        for folder in folders
+        for file in images_in(folder)
     ]
     return LabelledDataset(path.resolve().name, path, tuple(images))
 

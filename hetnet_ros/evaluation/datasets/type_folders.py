@@ -1,4 +1,4 @@
-"""The scheme that MVTec AD started and others vary: a test folder with a folder for each defect type, masks beside it."""
+"""The scheme that MVTec AD started and others vary: a test folder with a folder for each type, masks beside it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""VisA as it is distributed: one folder for each object, and beside them ``split_csv/1cls.csv``, which says what is tested.
+"""VisA as it is distributed: one folder for each object, and beside them ``split_csv/1cls.csv``, which says what is
+tested.
 
-An object's folder has ``Data/Images/{Normal,Anomaly}/*.JPG`` and ``Data/Masks/Anomaly/*.png``; the table's columns are
-object, split, label, image and mask, with paths from the folder that holds the objects.  Masks hold a small number for
-each kind of defect; all but 0 counts.  VisA converted to MVTec AD's layout is read as that.  Source: the preparation script
-and the description in the authors' repository (Zou et al., "SPot-the-Difference", ECCV 2022).
+An object's folder has ``Data/Images/{Normal,Anomaly}/*.JPG`` and ``Data/Masks/Anomaly/*.png``; the table's columns
+are object, split, label, image and mask, with paths from the folder that holds the objects. Masks hold a small number
+for each kind of defect; all but 0 counts. VisA converted to MVTec AD's layout is read as that. Source: the
+preparation script and the description in the authors' repository (Zou et al., "SPot-the-Difference", ECCV 2022).
 """
 
 from __future__ import annotations
