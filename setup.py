@@ -66,8 +66,9 @@ class BuildInterfaces(Command):
         data_files = []
         for file in sorted(path for path in staging.rglob("*") if path.is_file()):
             relative = file.relative_to(staging)
-            if relative.parts[0] == "lib" and len(relative.parts) > 3 and relative.parts[2].endswith("-packages"):
-                module = Path(*relative.parts[3:])
+            in_python = [depth for depth, part in enumerate(relative.parts) if part.endswith("-packages")]
+            if in_python:  # lib/pythonX.Y/site-packages, or what the distribution makes of it
+                module = Path(*relative.parts[in_python[0] + 1:])
                 ours = module == Path(PACKAGE, "__init__.py")  # the generated one is empty
                 if module.parts[0] == PACKAGE and module.suffix in (".py", ".so") and not ours:
                     target = Path(self.build_lib, module)

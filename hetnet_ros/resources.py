@@ -25,7 +25,7 @@ def config_folder() -> Path:
 
 
 def config_path(name: str) -> Path:
-    """The file ``name`` below ``config``, such as ``presets/edge.yaml``.  Raises InputError if there is no such file."""
+    """The file ``name`` below ``config``, such as ``presets/edge.yaml``.  Raises InputError if there is none."""
     path = config_folder() / name
     if not path.is_file():
         others = sorted(file.name for file in path.parent.glob("*" + path.suffix)) if path.parent.is_dir() else []

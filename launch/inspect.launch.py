@@ -3,10 +3,10 @@
     ros2 launch hetnet_ros inspect.launch.py model:=/data/bracket.safetensors image:=/camera/image_raw
 
 ``--show-args`` lists the arguments; one left empty leaves the matter to the parameter file.  The managed node takes
-itself through configure and activate (its parameter ``autostart``).  Transitions requested from here would first have to
-wait for discovery, some seconds, and leave a traceback of launch_ros when the process ends before that, as it does on a
-bad argument.  The launch ends when the node's process does, unless ``respawn`` is on; then the node comes back and starts
-itself again.
+itself through configure and activate (its parameter ``autostart``).  Transitions requested from here would first have
+to wait for discovery, some seconds, and leave a traceback of launch_ros when the process ends before that, as it does
+on a bad argument.  The launch ends when the node's process does, unless ``respawn`` is on; then the node comes back and
+starts itself again.
 """
 
 import os
@@ -47,8 +47,8 @@ PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES
 def generate_launch_description() -> LaunchDescription:
     """The arguments of ``ARGUMENTS``, then everything that depends on their values."""
     arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=text, **({"choices": choices} if choices else {}))
-        for name, (default, text, choices) in ARGUMENTS.items()
+        DeclareLaunchArgument(name, default_value=value, description=text, **({"choices": choices} if choices else {}))
+        for name, (value, text, choices) in ARGUMENTS.items()
     ]
     return LaunchDescription([*arguments, OpaqueFunction(function=start)])
 
@@ -118,7 +118,12 @@ def existing_file(argument: str, path: str) -> str:
 
 
 def rviz(given: dict[str, str]) -> Node:
-    """RViz with the package's layout, for the topics of this launch."""
+    """RViz with the package's layout, for the topics of this launch.
+
+    Raises PackageNotFoundError if RViz is not installed.  Here, before any process runs: a launch that fails halfway
+    leaves behind what it has started.
+    """
+    get_package_share_directory("rviz2")
     path = os.path.join(get_package_share_directory("hetnet_ros"), "config", "inspect.rviz")
     with open(path, encoding="utf-8") as file:
         layout = file.read()

@@ -33,8 +33,7 @@ class DefectGeometry:
     position_m: its centroid on the surface as it is with the defect.  normal: unit vector out of the sound metal
     around it, towards the camera.  extent_mm: size along the face's x and y.  depth_mm: largest displacement along
     the face's normal, negative into the metal.  area_mm2: altered area, along the face's normal.  pixel: (u, v) of
-    the centroid.
-    visible: whether any pixel of the mask is the defect's.
+    the centroid.  visible: whether that pixel is in the picture.
     """
 
     spec: DefectSpec

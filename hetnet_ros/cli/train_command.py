@@ -14,7 +14,8 @@ SUMMARY = "teach a part from defect-free images"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", type=Path,
-                        help="folder of good images, or a category folder in MVTec layout (its train/good is used)")
+                        help="folder of good images, or a category folder in MVTec layout (its train/good is used) or in that "
+                             "of another known data set")
     parser.add_argument("-o", "--output", metavar="MODEL.safetensors", type=Path, required=True, help="model file to write")
     parser.add_argument("--preset", default="edge", help="shipped preset by name, or the path of a YAML file (default: edge)")
     parser.add_argument("--steps", type=int, help="optimiser steps (default: the preset's)")
@@ -41,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--seed is {args.seed}: use 0 to {2**31 - 1}")
     try:
         report = teach(args.data, args.output, preset, seed=args.seed, device=args.device, part_name=args.name,
-                       resume=args.resume, weight_files=_weight_files(args.weights))
+                       resume=args.resume, weight_files=_weight_files(args.weights),
+                       paths=_images_of_known_set(args.data))
     except KeyboardInterrupt:
         checkpoint = checkpoint_path(args.output)
         if checkpoint.exists():
@@ -56,6 +58,19 @@ def run(args: argparse.Namespace) -> int:
     print(f"PASS below score {thresholds.accept:.3f}, REJECT from {thresholds.reject:.3f}, UNCERTAIN between; "
           f"p-values go down to {1 / (1 + report.held_out):.3f}")
     return 0
+
+
+def _images_of_known_set(data: Path) -> list[Path] | None:
+    """The good images of a data set that keeps them neither in the folder itself nor in ``train/good``."""
+    from hetnet_ros.evaluation.datasets import good_training_images
+    from hetnet_ros.inspection.image_files import list_images
+
+    if not data.is_dir() or (data / "train" / "good").is_dir() or list_images(data):
+        return None
+    try:
+        return good_training_images(data)
+    except InputError:
+        return None  # no known set: the folder is then refused for holding no images
 
 
 def _weight_files(options: list[str]) -> dict[str, str]:

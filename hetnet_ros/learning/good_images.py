@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -39,13 +40,15 @@ def good_folder(data: Path) -> Path:
     return data
 
 
-def load_good_images(data: Path, size: int, max_images: int, progress: bool = True) -> GoodImages:
-    """Read a folder's images, resized to ``size``; more than ``max_images`` are sampled evenly over the sorted names.
+def load_good_images(data: Path, size: int, max_images: int, progress: bool = True,
+                     paths: Sequence[Path] | None = None) -> GoodImages:
+    """Read a folder's images, or ``paths`` where they are given, resized to ``size``; more than ``max_images`` are sampled
+    evenly over the sorted names.
 
     Files that cannot be read are skipped and listed.  Raises InputError where fewer than four images remain.
     """
-    folder = good_folder(Path(data))
-    paths = list_images(folder)
+    folder = Path(data) if paths is not None else good_folder(Path(data))
+    paths = list_images(folder) if paths is None else list(paths)
     if len(paths) > max_images:
         paths = [paths[i] for i in np.linspace(0, len(paths) - 1, max_images).round().astype(int)]
     images, kept, sizes, skipped = [], [], [], []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Sequence
 
 import numpy as np
 import torch
@@ -47,9 +48,11 @@ class TeachReport:
 
 
 def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: str = "auto", part_name: str | None = None,
-          resume: bool = False, weight_files: dict[str, str] | None = None, progress: bool = True) -> TeachReport:
+          resume: bool = False, weight_files: dict[str, str] | None = None, progress: bool = True,
+          paths: Sequence[Path] | None = None) -> TeachReport:
     """Teach the part shown in ``data`` and write the model to ``output``.
 
+    paths: the good images, where ``data`` is laid out in a way that does not tell them by itself.
     weight_files: timm model name -> safetensors file, for teachers that are nowhere else.  resume: go on from the
     checkpoint beside ``output``.  Ctrl-C writes that checkpoint and raises KeyboardInterrupt.
     Raises InputError for data, settings, device or paths that cannot be used; ``output`` is then untouched.
@@ -58,7 +61,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     output = Path(output)
     _check_output(output)
     target = resolve_device(device)
-    good = load_good_images(Path(data), preset.network.image_size, preset.training.max_images, progress)
+    good = load_good_images(Path(data), preset.network.image_size, preset.training.max_images, progress, paths)
     weights = [resolve_weights(t.model, (weight_files or {}).get(t.model))
                for t in (preset.network.cnn, preset.network.transformer)]
     torch.manual_seed(seed)

@@ -13,9 +13,11 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "launch").glob("*.launch.py"))
@@ -71,6 +73,27 @@ def test_launch_shows_the_arguments(file):
     shown = {argument.name: argument.description for argument in load(file).get_launch_arguments()}
     assert list(shown) == list(arguments(file))
     assert [name for name, (_, text, _) in arguments(file).items() if not shown[name].startswith(text)] == []
+
+
+def rviz_topics(layout: Path) -> dict[str, str]:
+    """Name of each display of an RViz layout to its topic."""
+    displays = yaml.safe_load(layout.read_text())["Visualization Manager"]["Displays"]
+    return {display["Name"]: display["Topic"]["Value"] for display in displays if "Topic" in display}
+
+
+def test_the_rviz_layout_shows_the_default_topics():
+    assert rviz_topics(ROOT / "config" / "inspect.rviz") == {
+        "Camera": "/image", "Overlay": "/inspector/overlay", "Defects": "/inspector/markers"}
+
+
+@needs_launch
+def test_rviz_shows_the_topics_of_this_launch(monkeypatch, tmp_path):
+    module = SourceFileLoader("inspect_launch", str(INSPECT)).load_module()
+    monkeypatch.setattr(module, "get_package_share_directory", lambda package: str(ROOT))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    module.rviz({"namespace": "cell", "name": "eye", "image": "camera/image_raw", "use_sim_time": "false"})
+    assert rviz_topics(next(tmp_path.glob("*.rviz"))) == {
+        "Camera": "/cell/camera/image_raw", "Overlay": "/cell/eye/overlay", "Defects": "/cell/eye/markers"}
 
 
 class Launch:

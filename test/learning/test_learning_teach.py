@@ -141,3 +141,15 @@ def test_large_sets_are_sampled_evenly(tmp_path):
     folder = write_images(tmp_path / "many", [made_up_part(i) for i in range(12)])
     good = load_good_images(folder, 64, 5, progress=False)
     assert [p.stem for p in good.paths] == ["000", "003", "006", "008", "011"]
+
+
+def test_the_command_teaches_from_a_set_that_keeps_its_good_images_elsewhere(tmp_path, tiny_preset, weights_cache, capsys):
+    from hetnet_ros.cli.main import main
+    root = tmp_path / "btad"
+    write_images(root / "train" / "ok", [made_up_part(i) for i in range(6)])
+    write_images(root / "test" / "ok", [made_up_part(50)])
+    write_images(root / "test" / "ko", [made_up_part(60, defect=True)])
+    write_images(root / "ground_truth" / "ko", [np.zeros((96, 128, 3), np.uint8)])
+    model = tmp_path / "m.safetensors"
+    assert main(["train", str(root), "-o", str(model), "--preset", str(tiny_preset), "--steps", "2", "--device", "cpu"]) == 0
+    assert "4 images taught and 2 held out" in capsys.readouterr().out

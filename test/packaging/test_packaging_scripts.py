@@ -61,7 +61,8 @@ def test_another_processor_is_sent_to_a_ros_installation(checkout, tmp_path):
 
 def test_an_unsuitable_python_is_named(checkout, tmp_path):
     path = command_folder(tmp_path / "bin", python3_9="exit 1")
-    assert_one_line(set_up(checkout, PATH=path, HETNET_PYTHON="python3.9"), "3.10 to 3.13", "python3.9", "HETNET_PYTHON=")
+    done = set_up(checkout, PATH=path, HETNET_PYTHON="python3.9")
+    assert_one_line(done, "3.10 to 3.13", "python3.9", "HETNET_PYTHON=")
 
 
 def test_a_full_disk_is_noticed_before_anything_is_installed(checkout, tmp_path):
