@@ -25,8 +25,6 @@ ARGUMENTS = {
     "model": ("", "The .safetensors model to inspect with; a relative path is taken from where ros2 launch runs.",
               None),
     "image": ("image", "Topic of the camera's images.", None),
-    "camera_info": ("camera_info", "Topic of the camera's CameraInfo.", None),
-    "depth": ("depth", "Topic of the depth image aligned to the camera's.", None),
     "transport": ("", "raw, or compressed to take IMAGE/compressed; empty: as in the parameter file.",
                   ["", "raw", "compressed"]),
     "namespace": ("", "Namespace of the node and of every topic given without a leading slash.", None),
@@ -39,7 +37,7 @@ ARGUMENTS = {
     "log_level": ("info", "Least severity that the node logs.", ["debug", "info", "warn", "error", "fatal"]),
     "fastdds_profile": ("", "Fast DDS profile (XML) of the node; empty: the environment's, else the package's, whose "
                         "shared memory holds images.", None),
-    "rviz": ("false", "Show the image, the overlay and the defects in RViz.", BOOLEAN),
+    "rviz": ("false", "Show the image and the overlay in RViz.", BOOLEAN),
 }
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # Fast DDS 3 and 2
 
@@ -66,8 +64,6 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         remappings=[
             ("image", given["image"]),
             ("image/compressed", given["image"] + "/compressed"),
-            ("camera_info", given["camera_info"]),
-            ("depth", given["depth"]),
         ],
         ros_arguments=["--log-level", f"{logger_name(given)}:={given['log_level']}"],
         additional_env=fastdds_environment(given["fastdds_profile"]),

@@ -34,6 +34,8 @@ _ILLUMINATIONS = ("mid",)
 _JITTER = 1.0
 _DISTANCE_MM = 320.0
 _WIDTH, _HEIGHT = 640, 480
+_ROI = (14, 18, 612, 444)
+"""The part and little of the plate around it: whatever else lies in the picture is none of the inspector's business."""
 _RATE_HZ = 2.0
 
 
@@ -76,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
                 f"(ROS domain {environment['ROS_DOMAIN_ID']}, this machine only)."
             )
             nodes.start("virtual_camera", _ros_arguments(_camera_parameters(args, lesson)))
-            inspector = {"model": model.absolute(), "device": args.device, "overlay.max_rate": 0.0}
+            inspector = {"model": model.absolute(), "device": args.device, "overlay.max_rate": 0.0, "roi": list(_ROI)}
             nodes.start("inspector", _ros_arguments(inspector))
             parts = _inspect(args, nodes)
     _report(parts, args, lesson)
@@ -114,6 +116,7 @@ def _checked(args: argparse.Namespace) -> Lesson:
         _DISTANCE_MM,
         _WIDTH,
         _HEIGHT,
+        _ROI,
         args.images,
         args.preset,
         args.steps,
@@ -123,9 +126,16 @@ def _checked(args: argparse.Namespace) -> Lesson:
 
 def _camera_parameters(args: argparse.Namespace, lesson: Lesson) -> dict[str, object]:
     return {
-        "face": lesson.face, "seed": args.seed, "illumination": lesson.illuminations[0], "jitter": lesson.jitter,
-        "distance_mm": lesson.distance_mm, "width": lesson.width, "height": lesson.height, "rate_hz": _RATE_HZ,
-        "part_index": 0, "publish_depth": False,
+        "face": lesson.face,
+        "seed": args.seed,
+        "illumination": lesson.illuminations[0],
+        "jitter": lesson.jitter,
+        "distance_mm": lesson.distance_mm,
+        "width": lesson.width,
+        "height": lesson.height,
+        "rate_hz": _RATE_HZ,
+        "part_index": 0,
+        "publish_depth": False,
     }
 
 

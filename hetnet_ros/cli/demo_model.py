@@ -16,9 +16,9 @@ from hetnet_ros.errors import InputError
 class Lesson:
     """What the model is taught.
 
-    face, illuminations, jitter, distance_mm, width, height: how the parts are shown, as the virtual camera's
-    parameters of these names.  images: number of pictures of good parts.  preset, steps, seed: as in ``hetnet
-    train``.
+    face, illuminations, jitter, distance_mm, width, height: how the parts are shown, as the virtual camera's parameters
+    of these names.  roi: the part of the picture that is inspected and therefore taught, as the inspector's parameter.
+    images: number of pictures of good parts.  preset, steps, seed: as in ``hetnet train``.
     """
 
     face: str
@@ -27,6 +27,7 @@ class Lesson:
     distance_mm: float
     width: int
     height: int
+    roi: tuple[int, int, int, int]
     images: int
     preset: str
     steps: int
@@ -97,7 +98,8 @@ def _write(lesson: Lesson, folder: Path) -> Iterator[Path]:
         light = lesson.illuminations[index % len(lesson.illuminations)]
         picture = photograph(part, draw_shot(part, 0, light, lesson.jitter, viewpoint), camera)
         path = folder / f"{lesson.face}_{light}_{lesson.width}_{index:04d}.png"
-        if not cv2.imwrite(str(path), picture.rgb[..., ::-1]):
+        x, y, width, height = lesson.roi
+        if not cv2.imwrite(str(path), picture.rgb[y : y + height, x : x + width, ::-1]):
             raise InputError(f"cannot write {path}: check the folder's permissions and free space")
         yield path
 

@@ -109,6 +109,7 @@ def test_a_model_is_taught_once_for_each_setting(tmp_path, weights_cache, tiny_p
             distance_mm=320.0,
             width=96,
             height=72,
+            roi=(4, 4, 88, 64),
             images=6,
             preset=str(tiny_preset),
             steps=2,

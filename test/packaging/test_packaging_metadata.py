@@ -26,9 +26,10 @@ def cmake_code() -> str:
     return re.sub(r"#.*", "", (ROOT / "CMakeLists.txt").read_text())
 
 
-def package_xml_dependencies() -> set[str]:
+def package_xml_dependencies(*kinds: str) -> set[str]:
+    """The dependencies of package.xml with these tags, or all."""
     package = ElementTree.parse(ROOT / "package.xml").getroot()
-    return {element.text for element in package if element.tag.endswith("depend")}
+    return {item.text for item in package if item.tag in kinds or not kinds and item.tag.endswith("depend")}
 
 
 def setup_cfg_requirements() -> set[str]:
@@ -91,10 +92,16 @@ def test_every_imported_library_is_required_and_every_required_one_imported():
     assert imported - brought_by_others == setup_cfg_requirements() - brought_by_others
 
 
-def test_every_imported_ros_package_is_in_package_xml():
+def test_package_xml_names_the_imported_ros_packages_and_no_other():
     imported = {module for module in third_party_modules("hetnet_ros", "launch") if ROS_PACKAGES.match(module)}
+    declared = {name for name in package_xml_dependencies("exec_depend") if ROS_PACKAGES.match(name)}
+    in_interfaces = package_xml_dependencies("depend")  # tested above
+    assert imported - in_interfaces == declared
+
+
+def test_package_xml_names_the_ros_packages_that_tests_import():
+    imported = {module for module in third_party_modules("test") if ROS_PACKAGES.match(module)}
     assert imported <= package_xml_dependencies()
-    assert "rclpy" in imported
 
 
 def test_the_set_up_installs_what_setup_cfg_requires():
