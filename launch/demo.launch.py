@@ -27,7 +27,7 @@ ARGUMENTS = {
     "seed": ("0", "Seed of the row of parts.", None),
     "namespace": ("", "Namespace of both nodes.", None),
     "device": ("", "Where the network runs; empty: as in the parameter file.", ["", "auto", "cuda", "cpu"]),
-    "rviz": ("false", "Show the image, the overlay and the defects in RViz.", ["true", "false"]),
+    "rviz": ("false", "Show the image and the overlay in RViz.", ["true", "false"]),
 }
 CAMERA_PARAMETERS = {"face": str, "illumination": str, "rate_hz": float, "defect_probability": float, "seed": int}
 
@@ -59,7 +59,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         PythonLaunchDescriptionSource(os.path.join(share, "launch", "inspect.launch.py")),
         launch_arguments={name: given[name] for name in ("model", "namespace", "device", "rviz")}.items(),
     )
-    return [camera, inspect]
+    return [inspect, camera]  # a failed include must not leave a camera behind
 
 
 def end_launch(context: LaunchContext) -> list[LaunchDescriptionEntity]:
