@@ -48,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parts", type=int, default=20, metavar="N", help="parts to inspect (default: 20)")
     parser.add_argument("--face", choices=tuple(FACES), default="front", help="face of the part (default: front)")
     parser.add_argument(
-        "--images", type=int, default=80, metavar="N", help="pictures of good parts to teach from (default: 80)"
+        "--images", type=int, default=100, metavar="N", help="pictures of good parts to teach from (default: 100)"
     )
-    parser.add_argument("--steps", type=int, default=250, metavar="N", help="teaching steps (default: 250)")
+    parser.add_argument("--steps", type=int, default=400, metavar="N", help="teaching steps (default: 400)")
     parser.add_argument("--preset", default="edge", help="preset, as in hetnet train (default: edge)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the parts and of the teaching (default: 0)")
     parser.add_argument("--model", metavar="FILE", type=Path, help="inspect with this model instead of teaching one")
