@@ -115,9 +115,13 @@ def _train(trainer: Trainer, checkpoint: Path, run: str, resume: bool, progress:
 
 def _calibrate(network: HetNet, images: np.ndarray, references: np.ndarray,
                device: torch.device) -> tuple[Calibration, DomainLimits]:
-    """Thresholds and the limits of the domain, both from the held-out images."""
+    """Weights of the map's stages, thresholds and the limits of the domain, all from the held-out images."""
     backend = TorchBackend(network, device)
-    outputs = [backend(to_tensor(images[start:start + 8])) for start in range(0, len(images), 8)]
+    batches = [to_tensor(images[start:start + 8]) for start in range(0, len(images), 8)]
+    with torch.inference_mode():
+        parts = [network.stage_distances(network.teachers(batch.to(device))) for batch in batches]
+    network.anomaly_map.weigh([torch.cat(stage) for stage in zip(*parts)])
+    outputs = [backend(batch) for batch in batches]
     scores = np.concatenate([output.scores for output in outputs])
     if not np.isfinite(scores).all():
         raise InputError("teaching diverged (the network gives values that are not finite): lower training.learning_rate")

@@ -38,9 +38,9 @@ class NetworkConfig:
     image_size: side of the square network input, px.  fusion_widths: channels of the fused features at each level.
     embedding: channels of the one-class embedding.  student_widths: channels of the students at each stage.
     depth: residual blocks per student stage.
-    map_student: whose output enters the anomaly map, ``reconstruction`` or ``denoising``.
+    map_student: whose output enters the anomaly map: ``reconstruction``, ``denoising``, or the mean of ``both``.
     global_target: students also reproduce the mean of the Transformer's blocks (an extension of ours).
-    global_weight: weight of that extra distance in loss and map.
+    global_weight: weight of that extra distance in the loss.
     use_local, use_global, use_algf: ablations of the fusion (paper, ablation table).
     smoothing_sigma: Gaussian smoothing of the map, px at ``image_size``.
     score: ``max`` or ``top`` (mean of the ``top_fraction`` largest map values).
@@ -53,7 +53,7 @@ class NetworkConfig:
     embedding: int = 256
     student_widths: tuple[int, int, int] = (48, 96, 192)
     depth: int = 1
-    map_student: str = "denoising"
+    map_student: str = "both"
     global_target: bool = True
     global_weight: float = 1.0
     use_local: bool = True
@@ -64,8 +64,8 @@ class NetworkConfig:
     top_fraction: float = 0.002
 
     def __post_init__(self) -> None:
-        if self.map_student not in ("reconstruction", "denoising"):
-            raise InputError(f"network.map_student is {self.map_student!r}: use 'reconstruction' or 'denoising'")
+        if self.map_student not in ("reconstruction", "denoising", "both"):
+            raise InputError(f"network.map_student is {self.map_student!r}: use 'reconstruction', 'denoising' or 'both'")
         if self.score not in ("max", "top"):
             raise InputError(f"network.score is {self.score!r}: use 'max' or 'top'")
         if self.image_size % 32 or self.image_size < 64:

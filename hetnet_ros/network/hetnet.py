@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hetnet_ros.network.anomaly_map import AnomalyMap
+from hetnet_ros.network.anomaly_map import AnomalyMap, cosine_distance
 from hetnet_ros.network.config import NetworkConfig
 from hetnet_ros.network.descriptor import image_descriptor
 from hetnet_ros.network.fusion import ALGF, MHF
@@ -45,7 +45,7 @@ class HetNet(nn.Module):
         self.reconstruction = Student(*sizes)
         self.denoising = Student(*sizes)
         self.stage_weights = (1.0, 1.0, 1.0) + ((config.global_weight,) if config.global_target else ())
-        self.anomaly_map = AnomalyMap(config.image_size, self.stage_weights, config.smoothing_sigma, config.score,
+        self.anomaly_map = AnomalyMap(config.image_size, len(self.stage_weights), config.smoothing_sigma, config.score,
                                       config.top_fraction)
 
     def fuse(self, features: TeacherFeatures) -> Tensor:
@@ -64,8 +64,17 @@ class HetNet(nn.Module):
 
     def map_from_features(self, features: TeacherFeatures) -> tuple[Tensor, Tensor]:
         """Anomaly map (B, S, S) and score (B,) from features already computed."""
-        student = self.denoising if self.config.map_student == "denoising" else self.reconstruction
-        return self.anomaly_map(self.targets(features), student(self.fuse(features)))
+        return self.anomaly_map(self.stage_distances(features))
+
+    def stage_distances(self, features: TeacherFeatures) -> list[Tensor]:
+        """Cosine distances (B, H_k, W_k) between teacher and student at each stage, the mean over the students that enter
+        the map, before they are weighted and summed."""
+        students = {"reconstruction": [self.reconstruction], "denoising": [self.denoising],
+                    "both": [self.reconstruction, self.denoising]}[self.config.map_student]
+        fused, targets = self.fuse(features), self.targets(features)
+        outputs = [student(fused) for student in students]
+        return [sum(cosine_distance(wanted, got) for got in stage) / len(students)
+                for wanted, *stage in zip(targets, *outputs)]
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, 3, S, S) float RGB in [0, 1] -> raw anomaly map (B, S, S) >= 0, raw image score (B,) and the image's unit

@@ -112,13 +112,13 @@ def test_mhf_and_oce_reach_the_bottleneck_the_paper_draws():
 
 
 @pytest.mark.parametrize("change", [{"use_local": False}, {"use_global": False}, {"use_algf": False},
-                                    {"global_target": False}, {"map_student": "reconstruction"}, {"score": "top"}])
+                                    {"global_target": False}, {"map_student": "reconstruction"}, {"map_student": "denoising"}, {"score": "top"}])
 def test_every_ablation_runs(change, images):
     maps, scores, _ = HetNet(dataclasses.replace(CONFIG, **change)).eval()(images)
     assert maps.shape == (2, 64, 64) and bool(torch.isfinite(scores).all())
 
 
-@pytest.mark.parametrize("change, word", [({"map_student": "both"}, "map_student"), ({"image_size": 100}, "multiple of 32"),
+@pytest.mark.parametrize("change, word", [({"map_student": "best"}, "map_student"), ({"image_size": 100}, "multiple of 32"),
                                           ({"use_local": False, "use_global": False}, "keep one teacher"),
                                           ({"score": "mean"}, "network.score")])
 def test_settings_that_make_no_network_are_refused(change, word):
@@ -152,3 +152,35 @@ def test_position_embeddings_are_resampled_as_asked():
     expected = resample_abs_pos_embed(whole, [4, 4], num_prefix_tokens=1, antialias=False)
     torch.testing.assert_close(kept[1], expected)
     assert not torch.allclose(kept[0], kept[1])
+
+
+def test_a_stage_that_varies_much_on_good_images_counts_less(network, images):
+    before = network.anomaly_map.weights.clone()
+    quiet, loud = torch.full((3, 4, 4), 0.1), torch.full((3, 4, 4), 0.1)
+    quiet[:, 0], loud[:, 0] = 0.11, 0.5
+    network.anomaly_map.weigh([loud, quiet, quiet, quiet])
+    weights = network.anomaly_map.weights
+    assert weights[1] / weights[0] == pytest.approx(40 ** 0.5, rel=1e-3) and weights.mean() == pytest.approx(1)
+    assert "anomaly_map.weights" in network.trained_state()
+    network.anomaly_map.weights.copy_(before)
+
+
+def test_stage_distances_are_what_the_map_sums(network, images):
+    network.eval()
+    with torch.no_grad():
+        parts = network.stage_distances(network.teachers(images))
+        raised = [torch.nn.functional.interpolate(p[:, None], (64, 64), mode="bilinear") for p in parts]
+        expected = network.anomaly_map._smooth(sum(raised))[:, 0]
+        torch.testing.assert_close(network(images)[0], expected)
+
+
+def test_the_map_of_both_students_is_the_mean_of_theirs(images):
+    torch.manual_seed(0)
+    network = HetNet(CONFIG).eval()
+    maps = {}
+    for choice in ("reconstruction", "denoising", "both"):
+        network.config = dataclasses.replace(CONFIG, map_student=choice)
+        with torch.no_grad():
+            maps[choice] = network(images)[0]
+    torch.testing.assert_close(maps["both"], (maps["reconstruction"] + maps["denoising"]) / 2)
+    assert not torch.allclose(maps["reconstruction"], maps["denoising"])
