@@ -28,6 +28,7 @@ from hetnet_ros.nodes import parameters as inspector_parameters
 from hetnet_ros.nodes.diagnostics import Health, diagnostic_statuses
 from hetnet_ros.nodes.image_source import ImageSource
 from hetnet_ros.nodes.loaded_model import LoadedModel, load_model
+from hetnet_ros.nodes.locator import Locator
 from hetnet_ros.nodes.outputs import Outputs
 from hetnet_ros.nodes.pipeline import Pipeline
 from hetnet_ros.nodes.process import run_node
@@ -48,7 +49,10 @@ class Inspector(LifecycleNode):
         Node.__init__(self, "inspector", **options)
         # Its own reentrant group, so that the state can be asked for while a transition loads a model.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
-        self._pipeline = Pipeline(lambda: self._settings, lambda: self.get_clock().now().nanoseconds, self.get_logger())
+        self._locator = Locator(self, MutuallyExclusiveCallbackGroup())
+        self._pipeline = Pipeline(
+            lambda: self._settings, lambda: self.get_clock().now().nanoseconds, self.get_logger(), self._locator
+        )
         self._settings = inspector_parameters.declare(self)
         for warning in inspector_parameters.unknown_names(self._parameter_overrides):
             self.get_logger().warning(warning)
@@ -234,6 +238,7 @@ class Inspector(LifecycleNode):
     def _connect(self) -> None:
         if self._outputs is not None:  # nothing is subscribed to before the first configure
             self._source.connect()
+            self._locator.connect(self._settings)
 
     def _publish_diagnostics(self) -> None:
         message = DiagnosticArray(status=diagnostic_statuses(self._health()))

@@ -19,6 +19,7 @@ from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.nodes.examination import Examination, examine
 from hetnet_ros.nodes.frames import Frame, NewestFrame
 from hetnet_ros.nodes.loaded_model import LoadedModel, is_cuda_error, load_model
+from hetnet_ros.nodes.locator import Locator
 from hetnet_ros.nodes.measurements import Statistics
 from hetnet_ros.nodes.message_conversion import inspection_message
 from hetnet_ros.nodes.outputs import Outputs
@@ -31,12 +32,18 @@ _LOG_PERIOD = 5.0
 class Pipeline:
     """Owns the worker thread, the model in use and the counts.
 
-    parameters: returns those in force, read anew for each frame.  now_ns: the node's clock, ns.
+    parameters: returns those in force, read anew for each frame.  now_ns: the node's clock, ns.  locator: gives
+    defects their place in space.
     """
 
     def __init__(
-        self, parameters: Callable[[], InspectorParameters], now_ns: Callable[[], int], logger: RcutilsLogger
+        self,
+        parameters: Callable[[], InspectorParameters],
+        now_ns: Callable[[], int],
+        logger: RcutilsLogger,
+        locator: Locator,
     ) -> None:
+        self._locator = locator
         self.statistics = Statistics(time.monotonic())
         self._parameters = parameters
         self._now_ns = now_ns
@@ -122,9 +129,12 @@ class Pipeline:
         message = inspection_message(
             header, examination.inspection, parameters.part_id or model.part_name, examination.timings
         )
+        self._locator.fill(message, examination.inspection, parameters)
         if not self._publish(epoch, lambda: outputs.publish_inspection(message)):
             return
         self._count(examination)
+        for publish in outputs.space.messages(message, parameters):
+            self._publish(epoch, publish)
         for publish in outputs.pictures(header, examination, model, parameters):
             self._publish(epoch, publish)
         self._report(examination)
