@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 
 def smallest_rate(count: int) -> float:
@@ -50,7 +50,7 @@ def prediction_bound(values: Sequence[float], share: float) -> float:
     the largest seen."""
     logs, deviation = _log_moments(values)
     count = len(logs)
-    bound = logs.mean() + stats.t.ppf(1 - share, max(1, count - 1)) * deviation * np.sqrt(1 + 1 / count)
+    bound = logs.mean() + stdtrit(max(1, count - 1), 1 - share) * deviation * np.sqrt(1 + 1 / count)
     return float(np.exp(min(bound, logs.max() + np.log(10))))
 
 

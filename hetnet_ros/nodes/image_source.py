@@ -26,7 +26,8 @@ except ImportError:  # Humble
 class ImageSource:
     """Delivers image messages of one topic to ``deliver``, from a thread of the executor.
 
-    transport: ``raw`` or ``compressed``; reliability: ``match``, ``reliable`` or ``best_effort``; depth: queue depth.
+    transport: ``raw`` or ``compressed``; reliability: ``match``, ``reliable`` or ``best_effort``; depth: queue depth;
+    camera: name of one camera of several, whose topic is then below that name.
     """
 
     def __init__(
@@ -38,12 +39,15 @@ class ImageSource:
         transport: str,
         reliability: str,
         depth: int,
+        camera: str = "",
     ) -> None:
         self._node = node
         self._group = group
         self._deliver = deliver
         self._type = CompressedImage if transport == "compressed" else Image
         self._name = "image/compressed" if transport == "compressed" else "image"
+        if camera:
+            self._name = f"{camera}/{self._name}"
         self.topic = node.resolve_topic_name(self._name)
         self._wanted = reliability
         self._depth = depth
