@@ -22,7 +22,7 @@ network:
   embedding: 32
   student_widths: [8, 16, 32]
   smoothing_sigma: 1.0
-training: {steps: 120, batch: 4, views: 1, warmup: 5, learning_rate: 0.01, cache_mb: 64}
+training: {steps: 120, batch: 4, views: 1, warmup: 5, learning_rate: 0.01, cache_mb: 64, calibration: split}
 """
 
 

@@ -21,6 +21,7 @@ from hetnet_ros.errors import InputError
 #: ``SUMMARY``, and ``add_arguments(parser)`` and ``run(args) -> int``.
 COMMANDS: dict[str, str] = {
     "train": "teach a part from defect-free images",
+    "calibrate": "change a model's promised false-reject rate, or calibrate it anew, without teaching",
     "evaluate": "measure a model on labelled images",
     "predict": "inspect image files and draw what was found",
     "cell": "write images of the virtual inspection cell",

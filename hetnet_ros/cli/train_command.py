@@ -24,6 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rotation", type=float, metavar="DEGREES",
                         help="largest rotation a good part may have beyond what the images show; 180 where it lies anyhow "
                              "(default: the preset's)")
+    parser.add_argument("--false-reject", type=float, metavar="RATE",
+                        help="share of good images that may be rejected; hetnet calibrate can change it later (default: 0.01)")
+    parser.add_argument("--calibration", choices=("auto", "split", "cross"),
+                        help="split: hold images out to calibrate with; cross: teach three more models on parts of the images "
+                             "instead; auto: cross with fewer than 40 images (default: the preset's)")
     parser.add_argument("--name", help="name of the part in the model card (default: the folder's)")
     parser.add_argument("--weights", action="append", default=[], metavar="TEACHER=FILE",
                         help="safetensors file with the weights of a teacher, by timm name; may be repeated")
@@ -31,19 +36,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from hetnet_ros.inspection.calibration import FALSE_REJECT
+    from hetnet_ros.inspection.conformal import smallest_rate
     from hetnet_ros.learning.checkpoint import checkpoint_path
     from hetnet_ros.learning.preset import load_preset
     from hetnet_ros.learning.teach import teach
 
     preset = load_preset(args.preset)
-    changes = {key: value for key, value in (("steps", args.steps), ("rotation", args.rotation)) if value is not None}
+    changes = {key: value for key, value in (("steps", args.steps), ("rotation", args.rotation),
+                                                 ("calibration", args.calibration)) if value is not None}
     preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, **changes))
     if not 0 <= args.seed < 2**31:
         raise InputError(f"--seed is {args.seed}: use 0 to {2**31 - 1}")
     try:
         report = teach(args.data, args.output, preset, seed=args.seed, device=args.device, part_name=args.name,
                        resume=args.resume, weight_files=_weight_files(args.weights),
-                       paths=_images_of_known_set(args.data))
+                       paths=_images_of_known_set(args.data),
+                       false_reject=FALSE_REJECT if args.false_reject is None else args.false_reject)
     except KeyboardInterrupt:
         checkpoint = checkpoint_path(args.output)
         if checkpoint.exists():
@@ -53,10 +62,12 @@ def run(args: argparse.Namespace) -> int:
     for line in report.skipped:
         print(f"skipped: {line}", file=sys.stderr)
     thresholds = report.calibration.thresholds
-    print(f"{report.model}: model {report.model_id}, {report.images - report.held_out} images taught and "
-          f"{report.held_out} held out, {report.steps} steps, loss {report.loss:.4f}, {report.seconds:.0f} s")
+    spared = f"calibrated across {report.folds} folds" if report.folds else f"{report.held_out} held out"
+    print(f"{report.model}: model {report.model_id}, {report.images - report.held_out} images taught and {spared}, "
+          f"{report.steps} steps, loss {report.loss:.4f}, {report.seconds:.0f} s")
     print(f"PASS below score {thresholds.accept:.3f}, REJECT from {thresholds.reject:.3f}, UNCERTAIN between; "
-          f"p-values go down to {1 / (1 + report.held_out):.3f}")
+          f"p-values go down to {smallest_rate(len(report.calibration.good_scores)):.3f}")
+    print(report.calibration.promise)
     return 0
 
 

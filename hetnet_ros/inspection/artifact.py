@@ -24,12 +24,15 @@ from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.domain import DomainLimits
+from hetnet_ros.inspection.image_statistics import StatisticLimits
 from hetnet_ros.network.config import NetworkConfig
 from hetnet_ros.network.weights import hash_tensors
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 REFERENCES = "domain.references"
 """Name of the tensor with the taught views' descriptors, float16 (N, D)."""
+TAUGHT = "domain.taught"
+"""Name of the tensor with a digest of each image that taught the students, int64 (N,): none of them may calibrate."""
 _KEY = "hetnet"  # one metadata key only: safetensors does not keep the order of several
 
 
@@ -43,7 +46,11 @@ class TeacherRecord:
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """What the model was taught on: counts of good images, their sizes in px, steps, seed, views per image, final loss."""
+    """What the model was taught on: counts of good images, their sizes in px, steps, seed, views per image, final loss.
+
+    held_out: images not taught, of which the calibration was made; ``folds`` > 0: cross-conformal instead, every image was
+    taught and calibrated by models that had not seen it.  recalibrated: good images of a later ``hetnet calibrate``.
+    """
 
     images: int
     held_out: int
@@ -53,6 +60,8 @@ class TrainingSummary:
     seed: int
     views: int
     loss: float
+    folds: int = 0
+    recalibrated: int = 0
 
 
 @dataclass(frozen=True)
@@ -150,10 +159,14 @@ def _card(values: dict) -> ModelCard:
         part_name=str(values["part_name"]), preset=str(values["preset"]),
         network=from_mapping(NetworkConfig, values["network"], "network"),
         teachers=tuple(TeacherRecord(**teacher) for teacher in values["teachers"]),
-        calibration=Calibration(**{**values["calibration"], "good_scores": tuple(values["calibration"]["good_scores"])}),
-        domain=DomainLimits(**values["domain"]),
-        training=TrainingSummary(**{k: tuple(v) if isinstance(v, list) else v for k, v in values["training"].items()}),
+        calibration=Calibration(**_with_tuples(values["calibration"])),
+        domain=DomainLimits(**{**values["domain"], "statistics": StatisticLimits(**values["domain"]["statistics"])}),
+        training=TrainingSummary(**_with_tuples(values["training"])),
         format_version=values["format_version"])
+
+
+def _with_tuples(values: dict) -> dict:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
 
 def _digest(card_text: str, tensors: dict[str, Tensor]) -> str:

@@ -1,8 +1,8 @@
 """From raw distances to numbers a planner can act on: calibrated score, p-value and verdict.
 
-All of it is learned from held-out defect-free images only.  Calibrated values are a monotone function of the raw ones
-that is 0 at 0, 0.5 at the reject threshold and tends to 1; the p-value is conformal: the share of held-out good images
-at least as suspicious, counting the image itself, so n good images never promise less than 1 / (n + 1).
+All of it is learned from held-out defect-free images.  Calibrated values are a monotone function of the raw ones that is
+0 at 0, 0.5 at the reject threshold and tends to 1; p-values and thresholds are conformal (:mod:`conformal`), and what so
+few images cannot promise is said so.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hetnet_ros.inspection import conformal
 from hetnet_ros.inspection.result import Thresholds, Verdict
+
+FALSE_REJECT = 0.01
+"""Share of good images that may be rejected, unless the user says otherwise."""
+DOUBT = 0.01
+"""Share of good images that may be UNCERTAIN for their score alone."""
+RATES = (1e-4, 0.5)
+"""Smallest and largest false-reject rate that can be asked for."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,8 @@ class Calibration:
     score_accept <= score_reject: raw image scores; PASS below the first, REJECT from the second on.
     pixel: raw map value from which a pixel belongs to a defect.  steepness: exponents of the score's and the map's
     calibrated curve, > 0.
+    false_reject: share of good images that REJECT may take; doubt: share that lies between the two thresholds.
+    good_peaks: ascending largest raw map values of the same good images, where they differ from the scores.
     """
 
     good_scores: tuple[float, ...]
@@ -31,6 +41,9 @@ class Calibration:
     pixel: float
     score_steepness: float = 4.0
     pixel_steepness: float = 4.0
+    false_reject: float = FALSE_REJECT
+    doubt: float = DOUBT
+    good_peaks: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         values = (self.score_accept, self.score_reject, self.pixel, self.score_steepness, self.pixel_steepness)
@@ -38,6 +51,8 @@ class Calibration:
             raise ValueError(f"calibration thresholds must be finite, positive and ordered, got {values}")
         if not self.good_scores or not all(math.isfinite(s) for s in self.good_scores):
             raise ValueError("calibration needs at least one finite good score")
+        if not RATES[0] <= self.false_reject <= RATES[1] or not 0 <= self.doubt < 1:
+            raise ValueError(f"rates must be from {RATES[0]} to {RATES[1]}, got {self.false_reject} and {self.doubt}")
 
     def calibrated_score(self, raw: float) -> float:
         """Raw image score -> [0, 1], 0.5 at the reject threshold, monotone; NaN stays NaN."""
@@ -49,8 +64,32 @@ class Calibration:
 
     def p_value(self, raw: float) -> float:
         """Conformal p-value of "this image is good", in [1 / (n + 1), 1]."""
-        at_least = len(self.good_scores) - int(np.searchsorted(self.good_scores, raw, side="left"))
-        return (1 + at_least) / (1 + len(self.good_scores))
+        return conformal.p_value(self.good_scores, raw)
+
+    def reject_among(self, views: int) -> float:
+        """Raw score from which one of ``views`` views rejects the part, so that all together keep ``false_reject``."""
+        return self.score_reject if views == 1 else max(self.score_reject, self._bound(self.false_reject / views))
+
+    def accept_among(self, views: int) -> float:
+        """Raw score below which each of ``views`` views must lie for the part to PASS; at most ``reject_among(views)``."""
+        if views == 1:
+            return self.score_accept
+        wider = max(self.score_accept, self._bound((self.false_reject + self.doubt) / views))
+        return min(wider, max(self.score_accept, conformal.seen_bound(self.good_scores)), self.reject_among(views))
+
+    def _bound(self, rate: float) -> float:
+        return conformal.threshold(self.good_scores, rate)
+
+    @property
+    def promise(self) -> str:
+        """One line on what share of good images is rejected, and how well that is known."""
+        count, least = len(self.good_scores), conformal.smallest_rate(len(self.good_scores))
+        if conformal.is_promised(count, self.false_reject):
+            return (f"at most {self.false_reject:.2%} of good images are rejected, promised by {count} held-out good images "
+                    "(conformal)")
+        needed = math.ceil(1 / self.false_reject - 1e-9) - 1
+        return (f"about {self.false_reject:.2%} of good images are rejected, if the logarithms of their scores are normal: "
+                f"{count} held-out good images promise no rate below {least:.2%}; {needed} would promise this one")
 
     @property
     def thresholds(self) -> Thresholds:

@@ -1,8 +1,9 @@
 """Is this the kind of image the model was taught on?  If not, no verdict about defects can be trusted (ours).
 
-The image's descriptor is compared to those of the taught views.  An image further away than good images ever were must
-not PASS; one that is far away altogether (lens cap, light off, another part) is no inspection at all, and is UNCERTAIN
-even where the map would reject it.
+Two monitors, both learned from good images.  Plain statistics (:mod:`image_statistics`) tell bad exposure and blur.  The
+image's descriptor is compared to those of the taught views: an image further away than good images ever were must not
+PASS; one that is far away altogether (another part, another view) is no inspection at all, and is UNCERTAIN even where
+the map would reject it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hetnet_ros.inspection.image_statistics import ImageStatistics, StatisticLimits
 from hetnet_ros.inspection.result import Verdict
 
 FOREIGN_DISTANCE = 0.12
@@ -26,21 +28,22 @@ MAX_REFERENCES = 1024
 @dataclass(frozen=True)
 class DomainLimits:
     """Cosine distances to the nearest taught view: up to ``familiar`` an image may PASS; beyond ``foreign`` (>= familiar)
-    no verdict stands."""
+    no verdict stands.  ``statistics``: what the image itself must keep within for any verdict to stand."""
 
     familiar: float
     foreign: float
+    statistics: StatisticLimits
 
-    def judge(self, distance: float, verdict: Verdict, rgb: np.ndarray) -> tuple[str, str] | None:
+    def judge(self, distance: float, verdict: Verdict, found: ImageStatistics) -> tuple[str, str] | None:
         """Reason token and detail that turn ``verdict`` into UNCERTAIN, or None where it may stand.
 
-        rgb: the inspected image, uint8 (H, W, 3), from which the likely cause is read.  A distance of NaN is foreign.
+        A distance of NaN is foreign.
         """
-        if distance <= self.familiar or (distance <= self.foreign and verdict != Verdict.PASS):
-            return None
-        cause, words = _likely_cause(rgb)
-        return f"out_of_domain_{cause}", (f"{words}: its distance to the taught images is {distance:.3f}, good images stay "
-                                          f"below {self.familiar:.3f}")
+        fault = self.statistics.fault(found)
+        if fault is None and not (distance <= self.familiar or (distance <= self.foreign and verdict != Verdict.PASS)):
+            fault = "appearance", (f"the image does not look like the taught ones (another part, view or light?): its "
+                                   f"distance to them is {distance:.3f}, good images stay below {self.familiar:.3f}")
+        return None if fault is None else (f"out_of_domain_{fault[0]}", fault[1])
 
 
 class Domain:
@@ -60,16 +63,7 @@ def distances(references: np.ndarray, descriptors: np.ndarray) -> np.ndarray:
     return 1 - (descriptors @ references.T).max(1)
 
 
-def fit_limits(held_out: np.ndarray) -> DomainLimits:
-    """Limits from the distances (N,) of held-out good images."""
+def fit_limits(held_out: np.ndarray, statistics: StatisticLimits) -> DomainLimits:
+    """Limits from the distances (N,) of held-out good images, and those of the images' statistics."""
     familiar = MARGIN * max(float(held_out.max()), SMALLEST_SPREAD)
-    return DomainLimits(familiar, max(familiar, FOREIGN_DISTANCE))
-
-
-def _likely_cause(rgb: np.ndarray) -> tuple[str, str]:
-    values = rgb[::4, ::4]
-    if values.mean() < 16:
-        return "dark", "the image is almost black (lens cap, light off or exposure too short?)"
-    if (values > 250).mean() > 0.5:
-        return "bright", "most of the image is saturated (overexposed?)"
-    return "appearance", "the image does not look like the taught ones (another part, view, light or focus?)"
+    return DomainLimits(familiar, max(familiar, FOREIGN_DISTANCE), statistics)

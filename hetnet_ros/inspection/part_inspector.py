@@ -7,19 +7,33 @@ here, so an image gets the same verdict wherever it is inspected.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Sequence
 
 import numpy as np
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.artifact import REFERENCES, Artifact, ModelCard, check_fits, load_artifact
+from hetnet_ros.inspection.artifact import REFERENCES, TAUGHT, Artifact, ModelCard, check_fits, load_artifact
 from hetnet_ros.inspection.backend import TorchBackend, resolve_device
 from hetnet_ros.inspection.domain import Domain
-from hetnet_ros.inspection.preprocessing import checked_roi, network_input
+from hetnet_ros.inspection.image_statistics import measure
+from hetnet_ros.inspection.preprocessing import checked_roi, cut, to_tensor
+from hetnet_ros.inspection.region_of_interest import Region, score_inside
 from hetnet_ros.inspection.regions import find_defects
 from hetnet_ros.inspection.result import Box, Inspection, StageTimings, Verdict
 from hetnet_ros.network.hetnet import HetNet
 from hetnet_ros.network.weights import resolve_weights
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """An image to inspect: uint8 RGB (H, W, 3); the part of it that is cut out for the network (None: all of it); and the
+    region outside of which nothing counts."""
+
+    rgb: np.ndarray
+    roi: Box | None = None
+    region: Region | None = None
 
 
 class PartInspector:
@@ -54,7 +68,7 @@ class PartInspector:
                                  "former into the weights cache or teach the part again")
             weights.append(found)
         network = HetNet(artifact.card.network, *weights)
-        check_fits(artifact.tensors, {**network.trained_state(), REFERENCES: None}, Path(path))
+        check_fits(artifact.tensors, {**network.trained_state(), REFERENCES: None, TAUGHT: None}, Path(path))
         network.load_state_dict(artifact.tensors, strict=False)
         return cls(artifact, network, device, allow_cpu_fallback)
 
@@ -68,30 +82,51 @@ class PartInspector:
         for _ in range(runs):
             self.inspect(np.full((size, size, 3), 128, np.uint8))
 
-    def inspect(self, rgb: np.ndarray, roi: Box | None = None) -> Inspection:
-        """Inspect one image, uint8 RGB (H, W, 3), or the region ``roi`` of it.
+    def inspect(self, rgb: np.ndarray, roi: Box | None = None, region: Region | None = None) -> Inspection:
+        """Inspect one image, uint8 RGB (H, W, 3), or the part ``roi`` of it; outside ``region`` nothing counts.
 
         Raises InputError for an image or region that cannot be inspected; errors of the device propagate.
         """
+        return self.inspect_batch([View(rgb, roi, region)])[0]
+
+    def inspect_batch(self, views: Sequence[View]) -> list[Inspection]:
+        """Inspect several images in one run of the network; each one's times are its share of the whole.
+
+        Raises as :meth:`inspect` does, if any of them cannot be inspected.
+        """
         started = time.perf_counter()
-        box = checked_roi(rgb, roi)
-        images = network_input(rgb, box, self.card.network.image_size)
+        boxes = [checked_roi(view.rgb, view.roi) for view in views]
+        size = self.card.network.image_size
+        insides = [None if view.region is None else view.region.inside(view.rgb.shape[:2], box, (size, size))
+                   for view, box in zip(views, boxes)]
+        images = np.stack([cut(view.rgb, box, size) for view, box in zip(views, boxes)])
+        tensor = to_tensor(images)
         prepared = time.perf_counter()
-        output = self._backend(images)
+        output = self._backend(tensor)
         inferred = time.perf_counter()
-        raw_map, raw_score = output.maps[0], float(output.scores[0])
+        shares = 1e3 * (prepared - started) / len(views), 1e3 * (inferred - prepared) / len(views)
+        return [self._judge(view, box, inside, image, *found, shares) for view, box, inside, image, *found in
+                zip(views, boxes, insides, images, output.maps, output.scores, output.descriptors)]
+
+    def _judge(self, view: View, box: Box, inside: np.ndarray | None, image: np.ndarray, raw_map: np.ndarray,
+               raw_score: float, descriptor: np.ndarray, shares: tuple[float, float]) -> Inspection:
+        """From one image's outputs to its Inspection; ``shares``: ms of preprocessing and of inference."""
+        started = time.perf_counter()
+        raw_score = float(raw_score)
+        finite = bool(np.isfinite(raw_map).all())
+        if inside is not None:
+            raw_score = score_inside(raw_map, inside, self.card.network.score, self.card.network.top_fraction)
+            raw_map = np.where(inside, raw_map, np.float32(0))
         verdict, reason, detail = self.calibration.decide(raw_score)
-        foreign = self.domain.limits.judge(self.domain.distance(output.descriptors[0]), verdict, rgb)
+        foreign = self.domain.limits.judge(self.domain.distance(descriptor), verdict, measure(image))
         if foreign is not None:
             verdict, (reason, detail) = Verdict.UNCERTAIN, foreign
-        finite = bool(np.isfinite(raw_map).all())
         if not finite:
             verdict, reason, detail = Verdict.UNCERTAIN, "inference_failed", "the anomaly map holds values that are not finite"
         defects = find_defects(raw_map, self.calibration, box) if finite else ()
-        done = time.perf_counter()
         return Inspection(
             verdict=verdict, reason=reason, detail=detail, score=self.calibration.calibrated_score(raw_score),
             raw_score=raw_score, p_value=self.calibration.p_value(raw_score) if np.isfinite(raw_score) else float("nan"),
-            thresholds=self.calibration.thresholds, source_size=rgb.shape[:2], roi=box, model_id=self.model_id,
+            thresholds=self.calibration.thresholds, source_size=view.rgb.shape[:2], roi=box, model_id=self.model_id,
             defects=defects, anomaly_map=raw_map,
-            timings=StageTimings(1e3 * (prepared - started), 1e3 * (inferred - prepared), 1e3 * (done - inferred)))
+            timings=StageTimings(*shares, 1e3 * (time.perf_counter() - started)))

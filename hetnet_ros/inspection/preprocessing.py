@@ -42,10 +42,14 @@ def resize(rgb: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
+def cut(rgb: np.ndarray, roi: Box, size: int) -> np.ndarray:
+    """uint8 (H, W, 3) and a checked region -> uint8 (size, size, 3)."""
+    return resize(rgb[roi.y:roi.y + roi.height, roi.x:roi.x + roi.width], size)
+
+
 def network_input(rgb: np.ndarray, roi: Box, size: int) -> Tensor:
     """uint8 (H, W, 3) and a checked region -> float32 (1, 3, size, size) RGB in [0, 1]."""
-    region = rgb[roi.y:roi.y + roi.height, roi.x:roi.x + roi.width]
-    return to_tensor(resize(region, size)[None])
+    return to_tensor(cut(rgb, roi, size)[None])
 
 
 def to_tensor(batch: np.ndarray) -> Tensor:

@@ -1,51 +1,92 @@
-"""Thresholds from held-out defect-free images.
+"""Thresholds from held-out defect-free images, and from a few labelled defects where there are some.
 
-The logarithms of good images' scores are close to normal, so a Student-t prediction interval places the thresholds: it
-widens by itself when few images were held out.  Below ``reject`` lie all but ``false_reject`` of good images, below
-``accept`` all but ``doubt`` - but ``accept`` never goes beyond what good images have shown.  Little knowledge thus makes
-more images UNCERTAIN; it never makes more of them PASS.
+``reject`` keeps the promised rate of false rejects, ``accept`` leaves a little doubt below it.  Both are conformal where
+the number of images allows it.  Where it does not, ``reject`` is extrapolated but ``accept`` never goes beyond what good
+images have shown: little knowledge makes more images UNCERTAIN, it never makes more of them PASS.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
+
 import numpy as np
-from scipy import stats
 
-from hetnet_ros.inspection.calibration import Calibration
+from hetnet_ros.errors import InputError
+from hetnet_ros.inspection import conformal
+from hetnet_ros.inspection.calibration import DOUBT, FALSE_REJECT, RATES, Calibration
+from hetnet_ros.inspection.result import Verdict
+
+MOST_DOUBT = 0.05
+"""Labelled defects may make at most this share of good images UNCERTAIN."""
 
 
-def fit_calibration(scores: np.ndarray, peaks: np.ndarray, doubt: float = 0.02, false_reject: float = 0.002) -> Calibration:
+@dataclass(frozen=True)
+class DefectReport:
+    """What labelled defects get: counts of each verdict after the refinement; ``passed_before``: those that passed without."""
+
+    rejected: int
+    uncertain: int
+    passed: int
+    passed_before: int
+
+    @property
+    def false_pass_bound(self) -> float:
+        """Share of further defects of the same kinds that PASS at most, in expectation (conformal)."""
+        return (self.passed + 1) / (self.rejected + self.uncertain + self.passed + 1)
+
+
+def check_rate(false_reject: float) -> None:
+    """Raise InputError for a false-reject rate that is out of range."""
+    if not RATES[0] <= false_reject <= RATES[1]:
+        raise InputError(f"the false-reject rate is {false_reject:g}: use {RATES[0]:g} to {RATES[1]:g}")
+
+
+def fit_calibration(scores: np.ndarray, peaks: np.ndarray, doubt: float = DOUBT,
+                    false_reject: float = FALSE_REJECT) -> Calibration:
     """Calibration from held-out good images.
 
     scores: raw image scores (N,), N >= 2.  peaks: largest raw map value of each image (N,).
-    doubt, false_reject: expected shares of good images above ``accept`` and above ``reject``.
+    doubt, false_reject: shares of good images between the two thresholds, and from ``reject`` on.
+    Raises InputError for a false-reject rate out of range.
     """
-    reject = prediction_bound(scores, false_reject)
-    accept = min(prediction_bound(scores, doubt), _seen_bound(scores), reject)
-    pixel = prediction_bound(peaks, false_reject)
+    check_rate(false_reject)
+    scores, peaks = np.sort(np.asarray(scores, np.float64)), np.sort(np.asarray(peaks, np.float64))
+    reject = conformal.threshold(scores, false_reject)
+    accept = min(conformal.threshold(scores, min(false_reject + doubt, 1.0)), conformal.seen_bound(scores), reject)
+    pixel = conformal.threshold(peaks, false_reject)
     return Calibration(
-        good_scores=tuple(float(s) for s in np.sort(scores)), score_accept=accept, score_reject=reject, pixel=pixel,
-        score_steepness=_steepness(scores, reject), pixel_steepness=_steepness(peaks, pixel))
+        good_scores=_floats(scores), score_accept=accept, score_reject=reject, pixel=pixel,
+        score_steepness=_steepness(scores, reject), pixel_steepness=_steepness(peaks, pixel), false_reject=false_reject,
+        doubt=doubt, good_peaks=() if np.array_equal(scores, peaks) else _floats(peaks))
 
 
-def prediction_bound(values: np.ndarray, share: float) -> float:
-    """The value that one more good image exceeds with probability ``share``, were log values normal; at most ten times
-    the largest seen."""
-    logs, deviation = _log_moments(values)
-    n = len(logs)
-    bound = logs.mean() + stats.t.ppf(1 - share, max(1, n - 1)) * deviation * np.sqrt(1 + 1 / n)
-    return float(np.exp(min(bound, logs.max() + np.log(10))))
+def with_rate(calibration: Calibration, false_reject: float) -> Calibration:
+    """The same good images' scores with another promised rate."""
+    scores = np.array(calibration.good_scores)
+    return fit_calibration(scores, np.array(calibration.good_peaks) if calibration.good_peaks else scores,
+                           false_reject=false_reject)
 
 
-def _seen_bound(values: np.ndarray) -> float:
-    """Half a deviation above the largest value seen."""
-    logs, deviation = _log_moments(values)
-    return float(np.exp(logs.max() + 0.5 * deviation))
+def refine_with_defects(calibration: Calibration, defects: np.ndarray) -> tuple[Calibration, DefectReport]:
+    """Lower ``accept`` until none of the labelled defects' raw scores (M,) passes, as long as no more than
+    :data:`MOST_DOUBT` of good images become UNCERTAIN.  ``reject``, and with it the promised rate, stays."""
+    defects = np.asarray(defects, np.float64)
+    seen = float(np.nextafter(calibration.good_scores[-1], np.inf))
+    lowest = min(seen, conformal.threshold(calibration.good_scores, min(calibration.false_reject + MOST_DOUBT, 1.0)))
+    accept = min(calibration.score_accept, max(float(defects.min()), lowest))
+    above = sum(score >= accept for score in calibration.good_scores)
+    share = (1 + above) / (1 + len(calibration.good_scores))
+    doubt = max(calibration.doubt, share - calibration.false_reject) if accept < calibration.score_accept else calibration.doubt
+    refined = dataclasses.replace(calibration, score_accept=accept, doubt=min(doubt, MOST_DOUBT))
+    verdicts = [refined.decide(float(score))[0] for score in defects]
+    before = sum(calibration.decide(float(score))[0] == Verdict.PASS for score in defects)
+    return refined, DefectReport(verdicts.count(Verdict.REJECT), verdicts.count(Verdict.UNCERTAIN),
+                                 verdicts.count(Verdict.PASS), before)
 
 
-def _log_moments(values: np.ndarray) -> tuple[np.ndarray, float]:
-    logs = np.log(np.maximum(np.asarray(values, np.float64), 1e-9))
-    return logs, max(float(logs.std(ddof=1)) if len(logs) > 1 else 0.0, 0.02)
+def _floats(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
 
 
 def _steepness(values: np.ndarray, threshold: float) -> float:

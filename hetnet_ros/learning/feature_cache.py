@@ -89,7 +89,7 @@ def fill_cache(teachers: HeterogeneousTeachers, images: np.ndarray, config: Trai
     try:
         with tqdm(total=items, desc="teacher features", unit="view", disable=not progress) as bar:
             for start in range(0, items, batch):
-                views = [_view(images, item, config, seed) for item in range(start, min(items, start + batch))]
+                views = [view_of(images, item, config, seed) for item in range(start, min(items, start + batch))]
                 features = teachers(to_tensor(np.stack(views)).to(device))
                 if not all(bool(torch.isfinite(f.half()).all()) for f in (*features.local, *features.global_)):
                     raise InputError("a teacher gave features that do not fit half precision: use another teacher or stage")
@@ -101,7 +101,8 @@ def fill_cache(teachers: HeterogeneousTeachers, images: np.ndarray, config: Trai
     return cache
 
 
-def _view(images: np.ndarray, item: int, config: TrainingConfig, seed: int) -> np.ndarray:
+def view_of(images: np.ndarray, item: int, config: TrainingConfig, seed: int) -> np.ndarray:
+    """View ``item % views`` of image ``item // views``, uint8 (S, S, 3); view 0 is the image itself."""
     n, k = divmod(item, config.views)
     if k == 0:
         return images[n]

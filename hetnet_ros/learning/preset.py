@@ -27,7 +27,8 @@ class TrainingConfig:
     noise: ``lmgn`` (paper), ``gaussian`` or ``none``;  noise_boxes: boxes per step;  noise_side: largest side relative
     to the image;  neighbourhood: side of LMGN's window in patches.  teacher_target: weight of the teacher as SD's
     target beside SR.  hold_out: share of images kept for calibration.  cache_mb: memory for cached features; beyond it
-    they go to disk.  max_images: more good images than this are sampled evenly.
+    they go to disk.  max_images: more good images than this are sampled evenly.  calibration: ``split`` holds images out,
+    ``cross`` teaches further models on parts of the images instead, ``auto`` chooses by their number.
     """
 
     steps: int = 1000
@@ -47,6 +48,7 @@ class TrainingConfig:
     hold_out: float = 0.15
     cache_mb: int = 2048
     max_images: int = 1000
+    calibration: str = "auto"
 
     def __post_init__(self) -> None:
         bounds = {"steps": (1, 10**7), "batch": (2, 1024), "views": (1, 64), "rotation": (0, 180), "light": (0, 1),
@@ -59,6 +61,8 @@ class TrainingConfig:
             raise InputError(f"training.learning_rate is {self.learning_rate}: use a value above 0")
         if self.noise not in ("lmgn", "gaussian", "none"):
             raise InputError(f"training.noise is {self.noise!r}: use lmgn, gaussian or none")
+        if self.calibration not in ("auto", "split", "cross"):
+            raise InputError(f"training.calibration is {self.calibration!r}: use auto, split or cross")
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.artifact import REFERENCES, ModelCard, TeacherRecord, TrainingSummary, save_artifact
-from hetnet_ros.inspection.backend import TorchBackend, resolve_device
-from hetnet_ros.inspection.calibration import Calibration
-from hetnet_ros.inspection.domain import MAX_REFERENCES, DomainLimits, distances, fit_limits
-from hetnet_ros.inspection.preprocessing import to_tensor
-from hetnet_ros.learning.calibrate import fit_calibration
+from hetnet_ros.inspection.artifact import REFERENCES, TAUGHT, ModelCard, TeacherRecord, TrainingSummary, save_artifact
+from hetnet_ros.inspection.backend import resolve_device
+from hetnet_ros.inspection.calibration import FALSE_REJECT, Calibration
+from hetnet_ros.inspection.domain import MAX_REFERENCES
+from hetnet_ros.learning.calibrate import check_rate, fit_calibration
 from hetnet_ros.learning.checkpoint import checkpoint_path, fingerprint, load_checkpoint, save_checkpoint
+from hetnet_ros.learning.cross import cross_scores, folds_for, score_held_out
+from hetnet_ros.learning.domain_limits import held_out_distances, image_digests, learn_limits, left_out_distances
 from hetnet_ros.learning.feature_cache import fill_cache
 from hetnet_ros.learning.good_images import load_good_images
 from hetnet_ros.learning.preset import Preset
@@ -34,7 +35,10 @@ CHECKPOINT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class TeachReport:
-    """What a teaching run did; ``skipped`` has one line for each file left out, ``seconds`` is the wall time."""
+    """What a teaching run did; ``skipped`` has one line for each file left out, ``seconds`` is the wall time.
+
+    held_out: images not taught; 0 with ``folds`` > 0, where further models scored each image without having seen it.
+    """
 
     model: Path
     model_id: str
@@ -45,51 +49,71 @@ class TeachReport:
     seconds: float
     calibration: Calibration
     skipped: tuple[str, ...]
+    folds: int = 0
 
 
 def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: str = "auto", part_name: str | None = None,
           resume: bool = False, weight_files: dict[str, str] | None = None, progress: bool = True,
-          paths: Sequence[Path] | None = None) -> TeachReport:
+          paths: Sequence[Path] | None = None, false_reject: float = FALSE_REJECT) -> TeachReport:
     """Teach the part shown in ``data`` and write the model to ``output``.
 
     paths: the good images, where ``data`` is laid out in a way that does not tell them by itself.
     weight_files: timm model name -> safetensors file, for teachers that are nowhere else.  resume: go on from the
-    checkpoint beside ``output``.  Ctrl-C writes that checkpoint and raises KeyboardInterrupt.
+    checkpoint beside ``output``.  false_reject: share of good images that may be rejected.  Ctrl-C writes that checkpoint
+    and raises KeyboardInterrupt.
     Raises InputError for data, settings, device or paths that cannot be used; ``output`` is then untouched.
     """
     started = time.monotonic()
     output = Path(output)
-    _check_output(output)
+    check_rate(false_reject)
+    check_model_output(output)
     target = resolve_device(device)
     good = load_good_images(Path(data), preset.network.image_size, preset.training.max_images, progress, paths)
     weights = [resolve_weights(t.model, (weight_files or {}).get(t.model))
                for t in (preset.network.cnn, preset.network.transformer)]
     torch.manual_seed(seed)
     network = HetNet(preset.network, *weights).to(target)
-    kept, held = split(len(good.images), preset.training.hold_out, seed)
+    folds = folds_for(len(good.images), preset.training.calibration)
+    kept, held = split(len(good.images), 0 if folds else preset.training.hold_out, seed)
     cache = fill_cache(network.teachers, good.images[kept], preset.training, seed, target, progress=progress)
     try:
         trainer = Trainer(network, cache, preset.training, seed, target)
-        _train(trainer, checkpoint_path(output), fingerprint(preset, seed, good.images), resume, progress)
+        checkpoint = checkpoint_path(output)
+        _train(trainer, checkpoint, fingerprint(preset, seed, good.images), resume, progress)
         settle_batch_norm(network, cache, target)
         references = cache.descriptors(MAX_REFERENCES).half()
+        if folds:
+            save_checkpoint(checkpoint, trainer, fingerprint(preset, seed, good.images))  # what follows takes as long again
+            scores = cross_scores(lambda: HetNet(preset.network, *weights), cache, good.images, preset.training, folds, seed,
+                                  target, progress)
+            network.anomaly_map.weights.copy_(scores.stage_weights)
+            apart = left_out_distances(cache.descriptors(len(cache)).numpy(), preset.training.views)
     finally:
         cache.close()
-    calibration, domain = _calibrate(network, good.images[held], references.float().numpy(), target)
+    if not folds:
+        scores = score_held_out(network, good.images[held], target)
+        apart = held_out_distances(network, good.images[held], references.float().numpy(), target)
+    if not np.isfinite(scores.scores).all():
+        raise InputError("teaching diverged (the network gives values that are not finite): lower training.learning_rate")
+    calibration = fit_calibration(scores.scores, scores.peaks, false_reject=false_reject)
+    domain = learn_limits(apart, good.images, preset.training, seed)
     records = tuple(TeacherRecord(config.model, found.sha256)
                     for config, found in zip((preset.network.cnn, preset.network.transformer), weights))
     summary = TrainingSummary(len(good.images), len(held), good.min_size, good.max_size, trainer.step, seed,
-                              preset.training.views, trainer.loss)
+                              preset.training.views, trainer.loss, folds)
     card = ModelCard(part_name or _name(Path(data)), preset.name, preset.network, records, calibration, domain, summary)
-    model_id = save_artifact(output, card, {**network.trained_state(), REFERENCES: references})
+    model_id = save_artifact(output, card, {**network.trained_state(), REFERENCES: references,
+                                          TAUGHT: image_digests(good.images[kept])})
     checkpoint_path(output).unlink(missing_ok=True)
     return TeachReport(output, model_id, len(good.images), len(held), trainer.step, trainer.loss,
-                       time.monotonic() - started, calibration, good.skipped)
+                       time.monotonic() - started, calibration, good.skipped, folds)
 
 
 def split(count: int, hold_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices to train on and indices held out, both ascending; at least two of each, and of small sets up to a third
-    is held out, since thresholds from two or three images would be worth nothing."""
+    """Indices to train on and indices held out, both ascending; none with ``hold_out`` 0, else at least two of each, and of
+    small sets up to a third is held out, since thresholds from two or three images would be worth nothing."""
+    if hold_out == 0:
+        return np.arange(count), np.arange(0)
     held = min(max(2, round(hold_out * count), min(8, count // 3)), count - 2)
     order = np.random.default_rng(seed).permutation(count)
     return np.sort(order[held:]), np.sort(order[:held])
@@ -113,24 +137,7 @@ def _train(trainer: Trainer, checkpoint: Path, run: str, resume: bool, progress:
         raise
 
 
-def _calibrate(network: HetNet, images: np.ndarray, references: np.ndarray,
-               device: torch.device) -> tuple[Calibration, DomainLimits]:
-    """Weights of the map's stages, thresholds and the limits of the domain, all from the held-out images."""
-    backend = TorchBackend(network, device)
-    batches = [to_tensor(images[start:start + 8]) for start in range(0, len(images), 8)]
-    with torch.inference_mode():
-        parts = [network.stage_distances(network.teachers(batch.to(device))) for batch in batches]
-    network.anomaly_map.weigh([torch.cat(stage) for stage in zip(*parts)])
-    outputs = [backend(batch) for batch in batches]
-    scores = np.concatenate([output.scores for output in outputs])
-    if not np.isfinite(scores).all():
-        raise InputError("teaching diverged (the network gives values that are not finite): lower training.learning_rate")
-    peaks = np.concatenate([output.maps.max((1, 2)) for output in outputs])
-    apart = distances(references, np.concatenate([output.descriptors for output in outputs]))
-    return fit_calibration(scores, peaks), fit_limits(apart)
-
-
-def _check_output(output: Path) -> None:
+def check_model_output(output: Path) -> None:
     """Refuse an output that cannot be written before minutes are spent on it."""
     if output.suffix != ".safetensors":
         raise InputError(f"model file {output} must end in .safetensors")

@@ -1,4 +1,4 @@
-"""From one image message to one Inspection, whatever the message holds.
+"""From image messages to one Inspection each, whatever the messages hold.
 
 Every way in which a frame can fail to give a verdict ends here as UNCERTAIN with a reason, so that the worker only has
 to publish.  Nothing in this file knows topics, threads or lifecycle states.
@@ -11,11 +11,13 @@ import math
 import time
 import traceback
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 import numpy as np
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.frozen_camera import FrozenCamera
+from hetnet_ros.inspection.region_of_interest import Region, RegionError
 from hetnet_ros.inspection.result import Box, Inspection, Verdict
 from hetnet_ros.nodes.bridge import cv_bridge_fallback
 from hetnet_ros.nodes.image_conversion import BadImage, compressed_to_rgb, image_to_rgb
@@ -43,19 +45,60 @@ class Examination:
     error: Exception | None = None
 
 
-def examine(
-    message: Any, model: LoadedModel, parameters: InspectorParameters, now_ns: Callable[[], int]
-) -> Examination:
-    """Decode and inspect one sensor_msgs/Image or CompressedImage; never raises for what the message holds.
+@dataclass(frozen=True)
+class Request:
+    """One frame to examine: sensor_msgs/Image or CompressedImage, the model and the region of interest for it.
+
+    frozen: watches the frame's camera for repeated pictures; None: not watched.
+    """
+
+    message: Any
+    model: LoadedModel
+    region: Region | None = None
+    frozen: FrozenCamera | None = None
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A request on its way to the network."""
+
+    request: Request
+    rgb: np.ndarray
+    stamp_ns: int
+    timings: Timings
+    started: float
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.rgb.shape[:2]
+
+
+def examine(requests: Sequence[Request], parameters: InspectorParameters, now_ns: Callable[[], int]) -> list[Examination]:
+    """Decode and inspect frames, those of one model in one run of the network; never raises for what a frame holds.
 
     now_ns: the node's clock, ns; asked twice, because a verdict may also come too late.
     """
-    started = time.perf_counter()
+    prepared = [_prepared(request, parameters, now_ns) for request in requests]
+    results = {index: entry for index, entry in enumerate(prepared) if isinstance(entry, Examination)}
+    waiting = {index: entry for index, entry in enumerate(prepared) if isinstance(entry, _Decoded)}
+    while waiting:
+        model = next(iter(waiting.values())).request.model
+        together = [index for index, entry in waiting.items() if entry.request.model is model]
+        entries = [waiting.pop(index) for index in together]
+        results.update(zip(together, _inspected(entries, model, parameters, now_ns)))
+    return [results[index] for index in range(len(requests))]
+
+
+def _prepared(request: Request, parameters: InspectorParameters, now_ns: Callable[[], int]) -> _Decoded | Examination:
+    """The decoded frame, or why it will not be inspected."""
+    message, model, started = request.message, request.model, time.perf_counter()
     stamp_ns = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
     begun_ns = now_ns()
     timings = Timings(input_age=(begun_ns - stamp_ns) / 1e6 if stamp_ns else NAN)
     size = (getattr(message, "height", 0), getattr(message, "width", 0))
     refusal = judge_stamp(stamp_ns, begun_ns, parameters.max_age, parameters.max_clock_skew)
+    if refusal is None:
+        refusal = _frozen_refusal(request, stamp_ns, parameters.frozen_after)
     if refusal is not None:
         return _refused(model, size, refusal, timings, started)
     try:
@@ -65,38 +108,76 @@ def examine(
     except Exception as error:  # a decoder's defect must cost one frame, not the node
         refusal = Refusal("bad_image", f"the image could not be converted: {error}")
         return _refused(model, size, refusal, timings, started, bad_image="undecodable", fault=traceback.format_exc())
-    decoded = time.perf_counter()
-    timings = dataclasses.replace(timings, decode=1e3 * (decoded - started))
+    timings = dataclasses.replace(timings, decode=1e3 * (time.perf_counter() - started))
     outside = _roi_refusal(rgb, parameters.roi_box)
     if outside is not None:
         return _refused(model, rgb.shape[:2], outside, timings, started, rgb=rgb)
+    return _Decoded(request, rgb, stamp_ns, timings, started)
+
+
+def _inspected(
+    entries: list[_Decoded], model: LoadedModel, parameters: InspectorParameters, now_ns: Callable[[], int]
+) -> list[Examination]:
+    """What the network says of frames for one model; where the batch cannot be inspected, each is tried by itself."""
+    from hetnet_ros.inspection.part_inspector import View
+
+    views = [View(entry.rgb, parameters.roi_box, entry.request.region) for entry in entries]
     try:
-        inspection = model.inspector.inspect(rgb, parameters.roi_box)
-    except InputError as error:
-        return _refused(
-            model, rgb.shape[:2], Refusal("bad_image", str(error)), timings, started, rgb=rgb, bad_image="unusable"
-        )
+        return [_judged(entry, found, parameters, now_ns) for entry, found in
+                zip(entries, model.inspector.inspect_batch(views))]
     except Exception as error:
-        refusal = Refusal(
-            "inference_failed", f"inference failed: {' '.join(str(error).split()) or type(error).__name__}"[:500]
-        )
-        return _refused(
-            model, rgb.shape[:2], refusal, timings, started, rgb=rgb, fault=traceback.format_exc(), error=error
-        )
+        if len(entries) > 1:
+            return [_inspected([entry], model, parameters, now_ns)[0] for entry in entries]
+        return [_failed(entries[0], error, model)]
+
+
+def _failed(entry: _Decoded, error: Exception, model: LoadedModel) -> Examination:
+    """Why a decoded frame could not be inspected; called while ``error`` is being handled."""
+    timings, started, rgb = entry.timings, entry.started, entry.rgb
+    if isinstance(error, RegionError):
+        return _refused(model, entry.size, Refusal("roi_outside_image", str(error)), timings, started, rgb=rgb)
+    if isinstance(error, InputError):
+        refusal = Refusal("bad_image", str(error))
+        return _refused(model, entry.size, refusal, timings, started, rgb=rgb, bad_image="unusable")
+    refusal = Refusal(
+        "inference_failed", f"inference failed: {' '.join(str(error).split()) or type(error).__name__}"[:500]
+    )
+    return _refused(
+        model, entry.size, refusal, timings, started, rgb=rgb, fault=traceback.format_exc(), error=error
+    )
+
+
+def _judged(
+    entry: _Decoded, inspection: Inspection, parameters: InspectorParameters, now_ns: Callable[[], int]
+) -> Examination:
     inspection = _never_pass_on_a_fault(inspection)
-    late = judge_stamp(stamp_ns, now_ns(), parameters.max_age, parameters.max_clock_skew)
+    late = judge_stamp(entry.stamp_ns, now_ns(), parameters.max_age, parameters.max_clock_skew)
     if late is not None:
         detail = f"{late.detail} (the verdict would have been {inspection.verdict.name})"
         inspection = dataclasses.replace(inspection, verdict=Verdict.UNCERTAIN, reason=late.reason, detail=detail)
     took = inspection.timings
     timings = dataclasses.replace(
-        timings,
+        entry.timings,
         preprocess=took.preprocess_ms,
         inference=took.inference_ms,
         postprocess=took.regions_ms,
-        total=1e3 * (time.perf_counter() - started),
+        total=1e3 * (time.perf_counter() - entry.started),
     )
-    return Examination(inspection, timings, rgb)
+    return Examination(inspection, timings, entry.rgb)
+
+
+def _frozen_refusal(request: Request, stamp_ns: int, frozen_after: int) -> Refusal | None:
+    """Why an image that repeats the one before is refused; empty images are left to the decoder."""
+    if request.frozen is None or frozen_after == 0:
+        return None
+    repeats = request.frozen.repeats(request.message.data, stamp_ns)
+    if repeats < max(frozen_after, 2):
+        return None
+    return Refusal(
+        "frozen_camera",
+        f"the camera sent the same pixels {repeats} times under new stamps: it hangs, or it is no camera (set "
+        "frozen_after to 0 to inspect still images)",
+    )
 
 
 def _decode(message: Any) -> np.ndarray:

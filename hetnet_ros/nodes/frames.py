@@ -1,7 +1,9 @@
-"""Where the image callback leaves a frame and the worker fetches it: room for one, and the newest wins.
+"""Where the image callbacks leave frames and the worker fetches them: room for one of each camera, and the newest wins.
 
 A queue would let frames grow old while inference lags behind the camera; a verdict on an old frame is of no use to a
-cell that has moved on.  So a frame that was not fetched in time is replaced, and counted as dropped.
+cell that has moved on.  So a frame that was not fetched in time is replaced, and counted as dropped.  Frames of several
+cameras are fetched together, those first that have waited longest; a camera that sends faster than the others replaces
+only its own frame and takes no turn from them.
 """
 
 from __future__ import annotations
@@ -13,43 +15,49 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Frame:
-    """One image message (sensor_msgs/Image or CompressedImage) and when it came, s on the monotonic clock."""
+    """One image message (sensor_msgs/Image or CompressedImage), when it came, s on the monotonic clock, and the name of
+    its camera, empty where there is only one."""
 
     message: Any
     received: float
+    camera: str = ""
+
+    @property
+    def stamp_ns(self) -> int:
+        """The message's stamp, ns."""
+        return self.message.header.stamp.sec * 1_000_000_000 + self.message.header.stamp.nanosec
 
 
-class NewestFrame:
-    """A mailbox for one frame, safe between threads."""
+class NewestFrames:
+    """A mailbox for one frame of each camera, safe between threads."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._frame: Frame | None = None
+        self._frames: dict[str, Frame] = {}
         self._closed = False
 
     def put(self, frame: Frame) -> bool:
-        """Leave a frame; True if it replaced one that nobody had fetched."""
+        """Leave a frame; True if it replaced one that nobody had fetched, whose turn it then has."""
         with self._condition:
-            replaced = self._frame is not None
-            self._frame = frame
+            replaced = frame.camera in self._frames
+            self._frames[frame.camera] = frame
             self._condition.notify()
             return replaced
 
-    def take(self) -> Frame | None:
-        """Wait for a frame and fetch it; None once the mailbox is closed."""
+    def take(self, most: int = 1) -> list[Frame]:
+        """Wait for frames and fetch up to ``most``, longest waiting first; none once the mailbox is closed."""
         with self._condition:
-            self._condition.wait_for(lambda: self._frame is not None or self._closed)
-            frame, self._frame = self._frame, None
-            return None if self._closed else frame
+            self._condition.wait_for(lambda: self._frames or self._closed)
+            return [] if self._closed else [self._frames.pop(camera) for camera in list(self._frames)[:most]]
 
     def clear(self) -> None:
-        """Throw away a frame that nobody has fetched."""
+        """Throw away the frames that nobody has fetched."""
         with self._condition:
-            self._frame = None
+            self._frames.clear()
 
     def close(self) -> None:
         """Release whoever waits; for good."""
         with self._condition:
             self._closed = True
-            self._frame = None
+            self._frames.clear()
             self._condition.notify_all()

@@ -7,6 +7,7 @@ images each have their own callback group, so none waits for another. docs/inter
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import time
@@ -21,15 +22,19 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.lifecycle import NodeMixin as LifecycleNodeMixin
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import RegionOfInterest
+from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.recipe import Recipe, load_recipe
 from hetnet_ros.nodes import parameters as inspector_parameters
 from hetnet_ros.nodes.diagnostics import Health, diagnostic_statuses
 from hetnet_ros.nodes.image_source import ImageSource
 from hetnet_ros.nodes.loaded_model import LoadedModel, load_model
 from hetnet_ros.nodes.locator import Locator
 from hetnet_ros.nodes.outputs import Outputs
+from hetnet_ros.nodes.part_action import PartInspectionServer
 from hetnet_ros.nodes.pipeline import Pipeline
 from hetnet_ros.nodes.process import run_node
 from hetnet_ros.srv import LoadModel
@@ -49,11 +54,11 @@ class Inspector(LifecycleNode):
         Node.__init__(self, "inspector", **options)
         # Its own reentrant group, so that the state can be asked for while a transition loads a model.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
-        self._locator = Locator(self, MutuallyExclusiveCallbackGroup())
+        self._settings = inspector_parameters.declare(self)
+        self._locator = Locator(self, MutuallyExclusiveCallbackGroup(), self._settings.cameras)
         self._pipeline = Pipeline(
             lambda: self._settings, lambda: self.get_clock().now().nanoseconds, self.get_logger(), self._locator
         )
-        self._settings = inspector_parameters.declare(self)
         for warning in inspector_parameters.unknown_names(self._parameter_overrides):
             self.get_logger().warning(warning)
         self._loaded_by_service = False
@@ -63,14 +68,22 @@ class Inspector(LifecycleNode):
         self._activated = False
         self._expecting_since = time.monotonic()
         self._outputs: Outputs | None = None
-        self._source = ImageSource(
-            self,
-            MutuallyExclusiveCallbackGroup(),
-            self._pipeline.deliver,
-            transport=self._settings.image_transport,
-            reliability=self._settings.image_qos_reliability,
-            depth=self._settings.image_qos_depth,
-        )
+        self._sources = [
+            ImageSource(
+                self,
+                MutuallyExclusiveCallbackGroup(),
+                functools.partial(self._pipeline.deliver, camera=camera),
+                transport=self._settings.image_transport,
+                reliability=self._settings.image_qos_reliability,
+                depth=self._settings.image_qos_depth,
+                camera=camera,
+            )
+            for camera in self._settings.cameras
+        ]
+        self._parts: PartInspectionServer | None = None
+        light = MutuallyExclusiveCallbackGroup()
+        self.create_subscription(Header, "~/view", self._pipeline.views.announce, 10, callback_group=light)
+        self.create_subscription(RegionOfInterest, "roi", self._pipeline.views.restrict, 1, callback_group=light)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_service(SetBool, "~/enable", self._on_enable, callback_group=MutuallyExclusiveCallbackGroup())
@@ -128,8 +141,14 @@ class Inspector(LifecycleNode):
         self._pipeline.use_model(None)
         given = self._settings
         model = load_model(given.model, given.device, given.allow_cpu_fallback, given.threads)
+        views = self._pipeline.views
+        views.recipe = load_recipe(given.recipe) if given.recipe else Recipe()
+        views.models = {
+            path: load_model(path, given.device, given.allow_cpu_fallback, given.threads) for path in views.recipe.models
+        }
         if self._outputs is None:
             self._outputs = Outputs(self)
+            self._parts = PartInspectionServer(self, self._pipeline, lambda: self._settings, self._idle_reason)
         LifecycleNode.on_configure(self, state)
         self._announce(model)
         self._pipeline.use_model(model)
@@ -140,7 +159,7 @@ class Inspector(LifecycleNode):
         LifecycleNode.on_activate(self, state)
         self._set_switch(activated=True)
         self.get_logger().info(
-            f"inspecting {self._source.topic}" if self._enabled else "active, but paused by ~/enable"
+            f"inspecting {self._topics}" if self._enabled else "active, but paused by ~/enable"
         )
 
     def _deactivate(self, state: LifecycleState) -> None:
@@ -166,6 +185,8 @@ class Inspector(LifecycleNode):
 
     def destroy_node(self) -> None:
         """Stop the worker before its publishers go."""
+        if self._parts is not None:
+            self._parts.end("inspector_inactive", "the inspector is being shut down")
         self._pipeline.stop()
         super().destroy_node()
 
@@ -237,8 +258,19 @@ class Inspector(LifecycleNode):
 
     def _connect(self) -> None:
         if self._outputs is not None:  # nothing is subscribed to before the first configure
-            self._source.connect()
+            for source in self._sources:
+                source.connect()
             self._locator.connect(self._settings)
+
+    @property
+    def _topics(self) -> str:
+        return ", ".join(source.topic for source in self._sources)
+
+    def _idle_reason(self) -> str:
+        """Why nothing is inspected; empty while it is."""
+        if not self._activated:
+            return f"the inspector is {self._state}"
+        return "" if self._enabled else "inspection is paused by ~/enable"
 
     def _publish_diagnostics(self) -> None:
         message = DiagnosticArray(status=diagnostic_statuses(self._health()))
@@ -260,10 +292,10 @@ class Inspector(LifecycleNode):
             enabled=self._enabled,
             model=model,
             part_id=self._settings.part_id or (model.part_name if model else ""),
-            topic=self._source.topic,
-            publishers=self._source.publishers,
-            reliability=self._source.reliability,
-            incompatible=self._source.incompatible,
+            topic=self._topics,
+            publishers=sum(source.publishers for source in self._sources),
+            reliability=", ".join(dict.fromkeys(source.reliability for source in self._sources)),
+            incompatible="; ".join(filter(None, (source.incompatible for source in self._sources))),
             waited=waited,
             input_timeout=self._settings.input_timeout,
             counts=counts,

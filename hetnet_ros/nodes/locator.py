@@ -6,6 +6,7 @@ It runs in the worker, after the verdict stands: whatever is wrong with intrinsi
 from __future__ import annotations
 
 import traceback
+from typing import Sequence
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
@@ -24,17 +25,21 @@ _LOG_PERIOD = 5.0
 
 
 class Locator:
-    """Subscribes while geometry is enabled, and fills the poses of an Inspection message."""
+    """Subscribes while geometry is enabled, and fills the poses of an Inspection message.
 
-    def __init__(self, node: Node, group: CallbackGroup) -> None:
+    cameras: names of several cameras, each with topics of its own below its name; empty: one camera.
+    """
+
+    def __init__(self, node: Node, group: CallbackGroup, cameras: Sequence[str]) -> None:
         self._logger = node.get_logger()
-        self._inputs = SpaceInputs(node, group)
+        self._inputs = {camera: SpaceInputs(node, group, camera) for camera in cameras or ("",)}
         self._target = TargetFrame(node)
 
     def connect(self, parameters: InspectorParameters) -> None:
         """Subscribe as soon as geometry is enabled; cheap to call again and again."""
         if parameters.geometry_enabled:
-            self._inputs.connect()
+            for inputs in self._inputs.values():
+                inputs.connect()
 
     def fill(self, message: Inspection, inspection: result.Inspection, parameters: InspectorParameters) -> None:
         """Write poses into the message's defects, which are those of ``inspection`` in the same order; never raises."""
@@ -64,11 +69,11 @@ class Locator:
         def nothing(reason: NoPose) -> tuple[NoPose, ...]:
             return (reason,) * len(inspection.defects)
 
-        stamp = message.header.stamp
-        depth_message, any_depth = self._inputs.depth(
+        stamp, inputs = message.header.stamp, self._inputs[message.camera]
+        depth_message, any_depth = inputs.depth(
             stamp.sec * 1_000_000_000 + stamp.nanosec, parameters.geometry_stamp_tolerance, parameters.geometry_wait
         )
-        info = self._inputs.info
+        info = inputs.info
         if info is None:
             return nothing(NoPose.NO_CAMERA_INFO)
         if depth_message is None:

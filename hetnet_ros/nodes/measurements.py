@@ -78,17 +78,17 @@ class Statistics:
         self._bad: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
         self._last_input: float | None = None
-        self._last_stamp_ns = 0
+        self._last_stamp_ns: dict[str, int] = {}
 
-    def image_received(self, now: float, stamp_ns: int) -> None:
-        """An image has come, whether or not it will be used."""
+    def image_received(self, now: float, stamp_ns: int, camera: str = "") -> None:
+        """An image of a camera has come, whether or not it will be used."""
         with self._lock:
             self._received.append(now)
             self._counts["received"] += 1
             self._last_input = now
-            if stamp_ns < self._last_stamp_ns:
+            if stamp_ns < self._last_stamp_ns.get(camera, 0):
                 self._counts["backward"] += 1
-            self._last_stamp_ns = stamp_ns
+            self._last_stamp_ns[camera] = stamp_ns
             self._trim(now)
 
     def image_dropped(self) -> None:

@@ -8,6 +8,7 @@ descriptor cannot say (choices, a well-formed region, settings that are fixed on
 from __future__ import annotations
 
 import array
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Iterable, Mapping
@@ -48,6 +49,17 @@ class InspectorParameters:
     geometry_wait: float
     geometry_keep_out_margin: float
     target_frame: str
+    recipe: str
+    frozen_after: int
+    cameras: tuple[str, ...]
+    inspect_part_timeout: float
+    inspect_part_concurrent: str
+    inspect_part_tries: int
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """Names of the cameras; none where there is one without a name."""
+        return tuple(name for name in self.cameras if name)
 
     @property
     def roi_box(self) -> Box | None:
@@ -90,6 +102,8 @@ class Declaration:
         """``value``, a whole number turned into a float where a float is due.  Raises InputError if it is not
         allowed.
         """
+        if self.default == [""]:
+            return _names(value, self.name)
         if isinstance(self.default, list):
             value = _whole_numbers(value)
         elif isinstance(self.default, float) and isinstance(value, int) and not isinstance(value, bool):
@@ -117,6 +131,18 @@ def _whole_numbers(value: object) -> object:
     if isinstance(value, (list, tuple, array.array)) and len(value) == 4 and all(type(entry) is int for entry in value):
         return list(value)
     return value if not isinstance(value, (list, array.array)) else tuple(value)
+
+
+def _names(value: object, parameter: str) -> list[str]:
+    """A list of different names that may stand in topics; [""] for none.  Raises InputError for anything else."""
+    names = list(value) if isinstance(value, (list, tuple)) else None
+    if names in ([], [""]):
+        return [""]
+    if names is None or len(set(names)) < len(names) or not all(
+        isinstance(name, str) and re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name) for name in names
+    ):
+        raise InputError(f"{parameter} is {value!r}; it must be a list of different names of letters, digits and _")
+    return names
 
 
 DECLARATIONS = (
@@ -211,6 +237,41 @@ DECLARATIONS = (
         frozen="always",
     ),
     Declaration(
+        "recipe",
+        "",
+        "YAML file with a region of interest, and if needed a model, for each view; empty: none.",
+        frozen="loaded",
+    ),
+    Declaration(
+        "frozen_after",
+        2,
+        "The same pixels so many times in a row under new stamps give UNCERTAIN 'frozen_camera'; 0 switches this off.",
+        low=0,
+        high=1000,
+    ),
+    Declaration(
+        "cameras",
+        [""],
+        "Names of several cameras, whose images come on NAME/image; [''] or empty: one camera on image.",
+        frozen="always",
+    ),
+    Declaration(
+        "inspect_part.timeout", 10.0, "Time for a goal of ~/inspect_part that names none, s.", low=0.1, high=3600.0
+    ),
+    Declaration(
+        "inspect_part.concurrent",
+        "queue",
+        "What becomes of a goal while another is inspected: it waits, is refused, or ends the other.",
+        choices=("queue", "refuse", "preempt"),
+    ),
+    Declaration(
+        "inspect_part.tries",
+        3,
+        "Frames with a fault after which a view counts as faulty.",
+        low=1,
+        high=100,
+    ),
+    Declaration(
         "geometry.enabled", False, "Subscribe to camera_info and depth, and give defects their pose in space."
     ),
     Declaration("geometry.rectified", False, "The images are rectified: use camera_info's P instead of K and D."),
@@ -278,6 +339,7 @@ def unknown_names(given: Iterable[str]) -> list[str]:
 def _build(values: Mapping[str, object]) -> InspectorParameters:
     fields = {_field(entry.name): entry.checked(values[entry.name]) for entry in DECLARATIONS}
     roi = fields["roi"] = tuple(fields["roi"])  # type: ignore[arg-type]
+    fields["cameras"] = tuple(fields["cameras"])  # type: ignore[arg-type]
     if any(roi) and (min(roi) < 0 or roi[2] == 0 or roi[3] == 0):
         raise InputError(f"roi is {list(roi)}; x and y must be 0 or more, width and height 1 or more (or all four 0)")
     return InspectorParameters(**fields)  # type: ignore[arg-type]

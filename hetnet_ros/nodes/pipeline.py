@@ -15,22 +15,29 @@ from typing import Any, Callable
 import rclpy
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from hetnet_ros.inspection.frozen_camera import FrozenCamera
 from hetnet_ros.inspection.result import Verdict
-from hetnet_ros.nodes.examination import Examination, examine
-from hetnet_ros.nodes.frames import Frame, NewestFrame
+from hetnet_ros.nodes.examination import Examination, Request, examine
+from hetnet_ros.nodes.frames import Frame, NewestFrames
 from hetnet_ros.nodes.loaded_model import LoadedModel, is_cuda_error, load_model
 from hetnet_ros.nodes.locator import Locator
 from hetnet_ros.nodes.measurements import Statistics
 from hetnet_ros.nodes.message_conversion import inspection_message
 from hetnet_ros.nodes.outputs import Outputs
 from hetnet_ros.nodes.parameters import InspectorParameters
+from hetnet_ros.nodes.part_inspection import Claim, PartInspection
+from hetnet_ros.nodes.view_settings import ViewSettings
 
 _JOIN_SECONDS = 3.0
 _LOG_PERIOD = 5.0
+_MOST_TOGETHER = 8
+"""Frames of several cameras inspected in one run of the network."""
 
 
 class Pipeline:
     """Owns the worker thread, the model in use and the counts.
+
+    part: the goal of ~/inspect_part that takes frames now.  views: what is looked at in each view.
 
     parameters: returns those in force, read anew for each frame.  now_ns: the node's clock, ns.  locator: gives
     defects their place in space.
@@ -48,7 +55,10 @@ class Pipeline:
         self._parameters = parameters
         self._now_ns = now_ns
         self._logger = logger
-        self._mailbox = NewestFrame()
+        self._mailbox = NewestFrames()
+        self._frozen: dict[str, FrozenCamera] = {}
+        self.part: PartInspection | None = None
+        self.views = ViewSettings()
         self._publishing = threading.Lock()
         self._outputs: Outputs | None = None
         self._model: LoadedModel | None = None
@@ -94,25 +104,25 @@ class Pipeline:
             self._open = False
             self._mailbox.clear()
 
-    def deliver(self, message: Any) -> None:
-        """Take an image message from the subscription; only notes it, whatever it holds."""
-        now = time.monotonic()
-        self.statistics.image_received(now, message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)
+    def deliver(self, message: Any, camera: str = "") -> None:
+        """Take an image message from a camera's subscription; only notes it, whatever it holds."""
+        frame = Frame(message, time.monotonic(), camera)
+        self.statistics.image_received(frame.received, frame.stamp_ns, camera)
         if not self._open:
             self.statistics.image_ignored()
-        elif self._mailbox.put(Frame(message, now)):
+        elif self._mailbox.put(frame):
             self.statistics.image_dropped()
 
     def _work(self) -> None:
         while True:
-            frame = self._mailbox.take()
-            if frame is None:
+            frames = self._mailbox.take(_MOST_TOGETHER)
+            if not frames:
                 return
             epoch, model = self._epoch, self._model
             if not self._open or model is None:
                 continue
             try:
-                self._inspect(frame, epoch, model)
+                self._inspect(frames, epoch, model)
             except (
                 Exception
             ):  # the thread must outlive any defect; a dead worker would look like a camera without images
@@ -122,16 +132,46 @@ class Pipeline:
                     f"a frame could not be processed\n{traceback.format_exc()}", throttle_duration_sec=_LOG_PERIOD
                 )
 
-    def _inspect(self, frame: Frame, epoch: int, model: LoadedModel) -> None:
-        parameters = self._parameters()
-        examination = examine(frame.message, model, parameters, self._now_ns)
+    def _inspect(self, frames: list[Frame], epoch: int, model: LoadedModel) -> None:
+        parameters, part = self._parameters(), self.part
+        claims = [part.claim(frame.camera, frame.stamp_ns, self.views.shown) if part else None for frame in frames]
+        try:
+            requests = [self._request(frame, claim, model) for frame, claim in zip(frames, claims)]
+            for frame, claim, request, examination in zip(
+                frames, claims, requests, examine(requests, parameters, self._now_ns)
+            ):
+                self._tell(frame, claim, part, request.model, examination, epoch, parameters)
+        finally:
+            for claim in filter(None, claims):
+                part.release(claim)
+
+    def _request(self, frame: Frame, claim: Claim | None, model: LoadedModel) -> Request:
+        own, region = self.views.of(claim.view_id if claim else "")
+        frozen = self._frozen.setdefault(frame.camera, FrozenCamera())
+        return Request(frame.message, own or model, region, frozen)
+
+    def _tell(
+        self,
+        frame: Frame,
+        claim: Claim | None,
+        part: PartInspection | None,
+        model: LoadedModel,
+        examination: Examination,
+        epoch: int,
+        parameters: InspectorParameters,
+    ) -> None:
         header, outputs = frame.message.header, self._outputs
         message = inspection_message(
             header, examination.inspection, parameters.part_id or model.part_name, examination.timings
         )
+        message.camera = frame.camera
+        if claim:
+            message.view_id, message.part_id = claim.view_id, part.goal.part_id or message.part_id
         self._locator.fill(message, examination.inspection, parameters)
         if not self._publish(epoch, lambda: outputs.publish_inspection(message)):
             return
+        if claim:
+            part.settle(claim, frame.stamp_ns, examination.inspection, model.inspector.calibration, message)
         self._count(examination)
         for publish in outputs.space.messages(message, parameters):
             self._publish(epoch, publish)

@@ -23,16 +23,17 @@ _KEPT = 8
 
 
 class SpaceInputs:
-    """The topics ``camera_info`` and ``depth``."""
+    """The topics ``camera_info`` and ``depth``, below the name of a camera if it has one."""
 
-    def __init__(self, node: Node, group: CallbackGroup) -> None:
+    def __init__(self, node: Node, group: CallbackGroup, camera: str = "") -> None:
         self._node, self._group = node, group
         self._changed = threading.Condition()
         self._info: CameraInfo | None = None
         self._depths: deque[tuple[int, Image]] = deque(maxlen=_KEPT)
         self._depth_source = ImageSource(
-            node, group, self._take_depth, transport="raw", reliability="match", depth=2, name="depth"
+            node, group, self._take_depth, transport="raw", reliability="match", depth=2, name="depth", camera=camera
         )
+        self._info_topic = f"{camera}/camera_info" if camera else "camera_info"
         self._info_subscription: Any = None
 
     def connect(self) -> None:
@@ -40,7 +41,7 @@ class SpaceInputs:
         if self._info_subscription is None:  # best effort connects to every publisher, and one of many is enough
             self._info_subscription = self._node.create_subscription(
                 CameraInfo,
-                "camera_info",
+                self._info_topic,
                 self._take_info,
                 image_profile(ReliabilityPolicy.BEST_EFFORT, 5),
                 callback_group=self._group,

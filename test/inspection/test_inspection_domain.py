@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from hetnet_ros.inspection.domain import Domain, DomainLimits, distances, fit_limits
+from hetnet_ros.inspection.image_statistics import fit_statistics, measure
 from hetnet_ros.inspection.part_inspector import PartInspector
 from hetnet_ros.inspection.result import Verdict
 from model_fixtures import made_up_part
+
+
+STATISTICS = fit_statistics([measure(made_up_part(i)) for i in range(8)])
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +19,7 @@ def inspector(tiny_model):
 
 
 @pytest.mark.parametrize("value, reason", [(0, "out_of_domain_dark"), (255, "out_of_domain_bright"),
-                                           (128, "out_of_domain_appearance")])
+                                           (110, "out_of_domain_appearance")])
 def test_a_blank_image_is_uncertain_with_its_cause(inspector, value, reason):
     result = inspector.inspect(np.full((96, 128, 3), value, np.uint8))
     assert (result.verdict, result.reason) == (Verdict.UNCERTAIN, reason) and "\n" not in result.detail
@@ -35,20 +39,24 @@ def test_the_distance_is_to_the_nearest_reference():
     references = np.eye(3, dtype=np.float32)
     half = np.array([np.sqrt(0.5), np.sqrt(0.5), 0], np.float32)
     assert distances(references, np.stack([half, references[2]])) == pytest.approx([1 - np.sqrt(0.5), 0])
-    assert Domain(references, DomainLimits(0.1, 0.2)).distance(half) == pytest.approx(1 - np.sqrt(0.5))
+    assert Domain(references, DomainLimits(0.1, 0.2, STATISTICS)).distance(half) == pytest.approx(1 - np.sqrt(0.5))
 
 
-GREY = np.full((16, 16, 3), 128, np.uint8)
 
 
 @pytest.mark.parametrize("distance, verdict, stands", [
     (0.05, Verdict.PASS, True), (0.15, Verdict.PASS, False), (0.15, Verdict.REJECT, True), (0.25, Verdict.REJECT, False),
     (float("nan"), Verdict.PASS, False), (float("nan"), Verdict.REJECT, False)])
 def test_an_unfamiliar_image_does_not_pass_and_a_foreign_one_gives_no_verdict(distance, verdict, stands):
-    assert (DomainLimits(0.1, 0.2).judge(distance, verdict, GREY) is None) == stands
+    assert (DomainLimits(0.1, 0.2, STATISTICS).judge(distance, verdict, measure(made_up_part(7))) is None) == stands
+
+
+def test_a_bad_exposure_leaves_no_verdict_standing():
+    reason, detail = DomainLimits(0.1, 0.2, STATISTICS).judge(0.01, Verdict.REJECT, measure(made_up_part(7) // 8))
+    assert reason == "out_of_domain_dark" and "brightness" in detail
 
 
 def test_limits_follow_the_spread_of_good_images():
-    tight, wide = fit_limits(np.array([0.001, 0.002])), fit_limits(np.array([0.03, 0.06]))
+    tight, wide = (fit_limits(np.array(far), STATISTICS) for far in ([0.001, 0.002], [0.03, 0.06]))
     assert tight.familiar < wide.familiar and tight.foreign < wide.foreign
     assert wide.familiar == wide.foreign > 0.06  # parts that vary much are foreign only beyond their own spread

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from hetnet_ros.nodes.frames import Frame, NewestFrame
+from hetnet_ros.nodes.frames import Frame, NewestFrames
 from hetnet_ros.nodes.measurements import Statistics, Timings
 
 
@@ -43,19 +43,28 @@ def test_counts_outlive_the_window_and_rates_do_not() -> None:
 
 
 def test_only_the_newest_frame_is_kept() -> None:
-    mailbox = NewestFrame()
+    mailbox = NewestFrames()
     assert [mailbox.put(Frame(number, 0.0)) for number in range(3)] == [False, True, True]
-    assert mailbox.take().message == 2
+    assert [frame.message for frame in mailbox.take()] == [2]
     mailbox.put(Frame(3, 0.0))
     mailbox.clear()
     assert not mailbox.put(Frame(4, 0.0))
 
 
+def test_each_camera_has_its_place_and_its_turn() -> None:
+    mailbox = NewestFrames()
+    for number, camera in enumerate(("left", "fast", "fast", "right", "fast")):
+        mailbox.put(Frame(number, 0.0, camera))
+    assert [(f.camera, f.message) for f in mailbox.take(2)] == [("left", 0), ("fast", 4)]
+    mailbox.put(Frame(5, 0.0, "fast"))
+    assert [(f.camera, f.message) for f in mailbox.take(2)] == [("right", 3), ("fast", 5)]
+
+
 def test_closing_releases_who_waits() -> None:
-    mailbox = NewestFrame()
-    taken: list[Frame | None] = []
+    mailbox = NewestFrames()
+    taken: list[list[Frame]] = []
     thread = threading.Thread(target=lambda: taken.append(mailbox.take()))
     thread.start()
     mailbox.close()
     thread.join(10)
-    assert taken == [None]
+    assert taken == [[]]

@@ -1,0 +1,41 @@
+"""What is looked at in each view right now: the recipe's regions and models, the topic ``roi``, and the view last shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Mapping
+
+from sensor_msgs.msg import RegionOfInterest
+from std_msgs.msg import Header
+
+from hetnet_ros.inspection.recipe import Recipe
+from hetnet_ros.inspection.region_of_interest import Region
+from hetnet_ros.inspection.result import Box
+from hetnet_ros.nodes.loaded_model import LoadedModel
+
+
+@dataclass(eq=False)
+class ViewSettings:
+    """recipe: what holds for each view.  models: the recipe's models, loaded, by path.  shown: name and stamp, ns, of the
+    view that ~/view announced last.  Each value is replaced whole, so that threads may read them at any time."""
+
+    recipe: Recipe = field(default_factory=Recipe)
+    models: Mapping[str, LoadedModel] = field(default_factory=dict)
+    shown: tuple[str, int] | None = None
+    topic_region: Region | None = None
+
+    def of(self, view_id: str) -> tuple[LoadedModel | None, Region | None]:
+        """The view's own model, if it has one, and its region: the recipe's, else the one from the topic ``roi``."""
+        view = self.recipe.view(view_id)
+        return self.models.get(view.model), view.region or self.topic_region
+
+    def announce(self, message: Header) -> None:
+        """From ``message.stamp`` on, the camera is at the view ``message.frame_id``."""
+        self.shown = (message.frame_id, message.stamp.sec * 1_000_000_000 + message.stamp.nanosec)
+
+    def restrict(self, message: RegionOfInterest) -> None:
+        """Look at this part of the images from now on; all zero: everywhere."""
+        if not (message.width or message.height or message.x_offset or message.y_offset):
+            self.topic_region = None
+        else:
+            self.topic_region = Region(Box(message.x_offset, message.y_offset, message.width, message.height))

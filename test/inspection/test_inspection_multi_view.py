@@ -1,0 +1,86 @@
+"""One verdict from several views: its error rate, and never a PASS on a fault."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from hetnet_ros.inspection.multi_view import SeenView, combine, thresholds_among
+from hetnet_ros.inspection.result import Box, Inspection, Thresholds, Verdict
+from hetnet_ros.learning.calibrate import fit_calibration
+
+RNG = np.random.default_rng(1)
+CALIBRATION = fit_calibration(*(2 * [RNG.gamma(4, size=999)]), false_reject=0.05, doubt=0.05)
+
+
+def view(raw, name="a", calibration=CALIBRATION, **changes):
+    verdict, reason, detail = calibration.decide(raw)
+    found = Inspection(verdict, reason, detail, calibration.calibrated_score(raw), raw, calibration.p_value(raw),
+                       Thresholds(0.4), (48, 64), Box(0, 0, 64, 48), "m")
+    return SeenView(name, dataclasses.replace(found, **changes), calibration)
+
+
+GOOD = float(np.median(CALIBRATION.good_scores))
+BAD = 3 * CALIBRATION.score_reject
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.6, 0.99])
+@pytest.mark.parametrize("count", [2, 4])
+def test_all_views_together_reject_no_more_good_parts_than_promised(correlation, count):
+    """Over many calibration sets; views of one part depend on each other as much as ``correlation`` says."""
+    rng = np.random.default_rng(count)
+    rates = []
+    for _ in range(30):
+        calibration = fit_calibration(*(2 * [np.exp(rng.normal(size=199))]), false_reject=0.05)
+        part = rng.normal(size=(100, 1))
+        scores = np.exp(np.sqrt(correlation) * part + np.sqrt(1 - correlation) * rng.normal(size=(100, count)))
+        verdicts = [combine([view(float(s), str(k), calibration) for k, s in enumerate(row)], count, count) for row in scores]
+        rates.append(np.mean([verdict.verdict == Verdict.REJECT for verdict in verdicts]))
+        assert all((v.p_value <= 0.05) == (v.verdict == Verdict.REJECT) for v in verdicts)
+    mean, error = np.mean(rates), np.std(rates) / np.sqrt(30)
+    assert mean <= 0.05 + 3 * error
+    if correlation == 0:
+        assert mean >= 0.02  # and the correction is not needlessly strict where views are independent
+
+
+def test_one_view_is_judged_as_an_image_is():
+    for raw in (GOOD, (CALIBRATION.score_accept + CALIBRATION.score_reject) / 2, BAD):
+        single = view(raw)
+        found = combine([single], 1, 1)
+        assert (found.verdict, found.reason) == (single.inspection.verdict, single.inspection.reason)
+        assert found.p_value == single.inspection.p_value
+
+
+def test_a_reject_in_one_view_rejects_the_part_and_is_named():
+    found = combine([view(GOOD, "front"), view(BAD, "back"), view(GOOD, "left")], 3, 3)
+    assert (found.verdict, found.reason, found.deciding) == (Verdict.REJECT, "anomaly", 1) and "back" in found.detail
+    assert found.p_value == pytest.approx(3 * CALIBRATION.p_value(BAD))
+
+
+def test_what_rejects_one_view_only_just_is_doubtful_among_many():
+    raw = 1.001 * CALIBRATION.score_reject
+    assert combine([view(raw)], 1, 1).verdict == Verdict.REJECT
+    found = combine([view(raw), view(GOOD, "b"), view(GOOD, "c"), view(GOOD, "d")], 4, 4)
+    assert found.verdict != Verdict.REJECT
+    limits = thresholds_among(CALIBRATION, 4)
+    assert 0.5 < limits.reject and limits.accept <= limits.reject
+
+
+@pytest.mark.parametrize("fault", ["out_of_domain_dark", "bad_image", "inference_failed", "frozen_camera", "stale"])
+def test_a_fault_never_passes_and_is_told(fault):
+    faulty = view(GOOD, "back", reason=fault, verdict=Verdict.UNCERTAIN, detail="because")
+    found = combine([view(GOOD, "front"), faulty], 2, 1)
+    assert (found.verdict, found.reason, found.deciding) == (Verdict.UNCERTAIN, fault, 1) and "because" in found.detail
+    assert combine([view(BAD, "front"), faulty], 2, 1).verdict == Verdict.REJECT
+
+
+def test_a_score_that_is_no_number_never_passes():
+    found = combine([view(GOOD, "a", raw_score=float("nan"))], 1, 1)
+    assert (found.verdict, found.reason) == (Verdict.UNCERTAIN, "inference_failed")
+
+
+def test_too_few_views_do_not_pass():
+    assert combine([], 2, 1).reason == "too_few_views" and np.isnan(combine([], 2, 1).p_value)
+    found = combine([view(GOOD)], 3, 2)
+    assert (found.verdict, found.reason) == (Verdict.UNCERTAIN, "too_few_views")
+    assert combine([view(GOOD), view(GOOD, "b")], 3, 2).verdict == Verdict.PASS

@@ -1,0 +1,75 @@
+"""Regions of interest: outside of them nothing enters score, map or defects."""
+
+import numpy as np
+import pytest
+
+from hetnet_ros.inspection.part_inspector import PartInspector, View
+from hetnet_ros.inspection.region_of_interest import Region, RegionError, score_inside
+from hetnet_ros.inspection.result import Box
+from model_fixtures import made_up_part
+
+WHOLE = Box(0, 0, 128, 96)
+
+
+@pytest.fixture(scope="module")
+def inspector(tiny_model):
+    return PartInspector.load(tiny_model, "cpu")
+
+
+def ruined(left=70, top=34):
+    image = made_up_part(0)
+    image[top:top + 28, left:left + 28] = 0
+    return image
+
+
+def test_a_box_a_polygon_and_a_mask_of_the_same_place_agree():
+    mask = np.zeros((96, 128), bool)
+    mask[24:72, 32:96] = True
+    corners = ((31.5, 23.5), (95.5, 23.5), (95.5, 71.5), (31.5, 71.5))
+    found = [region.inside((96, 128), WHOLE, (48, 64)) for region in
+             (Region(box=Box(32, 24, 64, 48)), Region(polygon=corners), Region(mask=mask))]
+    wanted = np.zeros((48, 64), bool)
+    wanted[12:36, 16:48] = True
+    assert np.array_equal(found[2], wanted)
+    for inside in found[:2]:  # a polygon's edge counts as inside: up to one pixel of the map more
+        assert inside[wanted].all() and inside.sum() <= 26 * 34
+
+
+def test_what_lies_outside_is_ignored(inspector):
+    away = Region(polygon=((0, 0), (50, 0), (50, 95), (0, 95)))
+    seen, ignored = inspector.inspect(ruined()), inspector.inspect(ruined(), region=away)
+    assert seen.defects and seen.raw_score > 1.5 * ignored.raw_score
+    assert not [d for d in ignored.defects if d.box.x > 52] and (ignored.anomaly_map[:, 27:] == 0).all()
+
+
+def test_what_lies_inside_counts(inspector):
+    region = Region(box=Box(60, 24, 60, 50))
+    seen, inside = inspector.inspect(ruined()), inspector.inspect(ruined(), region=region)
+    assert inside.raw_score == pytest.approx(seen.raw_score) and inside.verdict == seen.verdict and inside.defects
+
+
+@pytest.mark.parametrize("region, said", [
+    (Region(box=Box(100, 0, 64, 64)), "outside the 128x96 image"), (Region(polygon=((0, 0), (500, 0), (0, 50))), "x=500"),
+    (Region(mask=np.ones((10, 10), bool)), "10x10"), (Region(mask=np.zeros((96, 128), bool)), "nothing")])
+def test_a_region_that_does_not_fit_is_refused(inspector, region, said):
+    with pytest.raises(RegionError, match=said):
+        inspector.inspect(made_up_part(0), region=region)
+
+
+def test_the_score_is_read_as_the_network_reads_it():
+    raw = np.arange(12, dtype=np.float32).reshape(3, 4)
+    inside = raw < 10
+    assert score_inside(raw, inside, "max", 0.1) == 9
+    assert score_inside(raw, inside, "top", 0.2) == 8.5
+    assert np.isnan(score_inside(np.full((3, 4), np.nan), inside, "top", 0.2))
+
+
+def test_a_batch_gives_what_single_images_give(inspector):
+    images = [made_up_part(1), ruined(), made_up_part(3)]
+    region = Region(box=Box(0, 0, 64, 96))
+    singles = [inspector.inspect(images[0]), inspector.inspect(images[1], Box(10, 10, 100, 80)),
+               inspector.inspect(images[2], region=region)]
+    batch = inspector.inspect_batch([View(images[0]), View(images[1], Box(10, 10, 100, 80)), View(images[2], region=region)])
+    for one, many in zip(singles, batch, strict=True):
+        assert many.verdict == one.verdict and many.roi == one.roi
+        assert many.raw_score == pytest.approx(one.raw_score, rel=1e-4)

@@ -1,0 +1,62 @@
+"""An inspector that is killed in the middle of a goal, and one that is told to end: what the planner is left with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+from inspection_cell import Cell, wait_for
+from model_fixtures import made_up_part
+from part_client import PartClient, camera
+from rclpy.node import Node
+
+from hetnet_ros.action import InspectPart
+
+
+def start(namespace: str, model: Path) -> subprocess.Popen:
+    settings = {"model": model, "device": "cpu", "autostart": "true", "max_age": 30.0}
+    options = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
+    command = [sys.executable, "-m", "hetnet_ros.cli.main", "run", "inspector", "--ros-args", "-r", f"__ns:={namespace}"]
+    return subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ))
+
+
+@pytest.fixture
+def cell(executor: Any) -> Iterator[Cell]:
+    node = Node("planner", namespace="/restart")
+    executor.add_node(node)
+    yield Cell(node, "/restart")
+    executor.remove_node(node)
+
+
+def test_a_killed_inspector_never_leaves_a_pass_and_works_after_its_restart(cell: Cell, tiny_model: Path) -> None:
+    client = PartClient(cell)
+    first = start(cell.namespace, tiny_model)
+    second = None
+    try:
+        wait_for(lambda: cell.node.count_subscribers(f"{cell.namespace}/image"), "the inspector", timeout=60)
+        wait_for(lambda: cell.state() == "active", "the active state")
+        goal = client.send(max_views=2, timeout=60.0)
+        assert goal.accepted
+        first.send_signal(signal.SIGKILL)
+        first.wait(10)
+        second = start(cell.namespace, tiny_model)
+        wait_for(lambda: cell.node.count_subscribers(f"{cell.namespace}/image") and cell.state() == "active",
+                 "the restarted inspector", timeout=60)
+        with camera(cell, lambda number: made_up_part(number % 8)):
+            again = client.send(max_views=2, timeout=30.0)
+            result = again.result(40)
+        assert (result.verdict, len(result.views)) == (InspectPart.Result.PASS, 2)
+        assert not goal.done  # the killed one's goal is lost, never answered by the new one's frames
+        last = client.send(timeout=60.0)
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(20) == 0
+        assert not last.done or last.result().verdict == InspectPart.Result.UNCERTAIN
+    finally:
+        for process in filter(None, (first, second)):
+            process.kill()
+            process.wait(10)
