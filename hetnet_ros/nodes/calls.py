@@ -36,6 +36,11 @@ class Caller:
     def stop(self) -> None:
         self._stopped.set()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether every wait ends now."""
+        return self._stopped.is_set()
+
     def sleep(self, seconds: float) -> None:
         """Wait; CallFailed if the node is ending."""
         if self._stopped.wait(seconds):
@@ -60,40 +65,72 @@ class Caller:
             raise
         return future.result()
 
-    def action(self, client: ActionClient, goal: Any, name: str, available: float, seconds: float) -> tuple[int, Any]:
-        """Status (action_msgs/GoalStatus) and result of a goal.  One that takes longer than ``seconds`` is cancelled."""
+    def begin(self, client: ActionClient, goal: Any, name: str, available: float, feedback: Any = None) -> Goal:
+        """Send a goal and wait until it is accepted."""
         self.wait(client.server_is_ready, available, f"the action {name}", "absent")
-        accepted = client.send_goal_async(goal)
+        accepted = client.send_goal_async(goal, feedback_callback=feedback)
         self.wait(accepted.done, available, f"{name} to accept a goal")
         handle = accepted.result()
         if not handle.accepted:
             raise CallFailed("refused", f"{name} refused the goal")
-        result = handle.get_result_async()
-        try:
-            self._until_done(client, result, name, seconds)
-        except CallFailed:
-            self._cancel(handle, result)
-            raise
-        answer = result.result()
-        if answer.status == GoalStatus.STATUS_UNKNOWN:  # a server that was restarted does not know the goal
-            raise CallFailed("lost", f"{name} does not know the goal any more")
-        return answer.status, answer.result
+        return Goal(self, client, handle, name)
 
-    def _until_done(self, client: ActionClient, result: Any, name: str, seconds: float) -> None:
+    def action(self, client: ActionClient, goal: Any, name: str, available: float, seconds: float) -> tuple[int, Any]:
+        """Status (action_msgs/GoalStatus) and result of a goal.  One that takes longer than ``seconds`` is cancelled."""
+        sent = self.begin(client, goal, name, available)
+        try:
+            return sent.result(seconds)
+        except CallFailed:
+            sent.cancel(_CANCEL_SECONDS)
+            raise
+
+
+class Goal:
+    """A goal that was accepted."""
+
+    def __init__(self, caller: Caller, client: ActionClient, handle: Any, name: str) -> None:
+        self._caller, self._client, self._handle, self._name = caller, client, handle, name
+        self._result = handle.get_result_async()
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a result."""
+        return self._result.done()
+
+    def wait(
+        self,
+        condition: Callable[[], Any],
+        seconds: float,
+        what: str,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Wait until a condition holds or the goal has its result; CallFailed if neither comes or the server is gone.
+
+        meanwhile: called again and again.
+        """
         started = seen = time.monotonic()
-        while not result.done():
+        while not (condition() or self.done):
+            meanwhile()
             now = time.monotonic()
-            if client.server_is_ready():
+            if self._client.server_is_ready():
                 seen = now
             elif now - seen > _ABSENT_SECONDS:
-                raise CallFailed("lost", f"{name} went away in the middle of a goal")
+                raise CallFailed("lost", f"{self._name} went away in the middle of a goal")
             if now - started > seconds:
-                raise CallFailed("timeout", f"{name} gave no result within {seconds:g} s")
-            self.sleep(_POLL_SECONDS)
+                raise CallFailed("timeout", f"{self._name}: waited {seconds:g} s in vain for {what}")
+            self._caller.sleep(_POLL_SECONDS)
 
-    def _cancel(self, handle: Any, result: Any) -> None:
-        """Ask for the end of a goal, and give it a moment: an arm should stand still before it is sent elsewhere."""
-        handle.cancel_goal_async()
-        deadline = time.monotonic() + _CANCEL_SECONDS
-        while not result.done() and time.monotonic() < deadline and not self._stopped.wait(_POLL_SECONDS):
-            pass
+    def result(self, seconds: float) -> tuple[int, Any]:
+        """Status and result."""
+        self.wait(lambda: False, seconds, "the result")
+        answer = self._result.result()
+        if answer.status == GoalStatus.STATUS_UNKNOWN:  # a server that was restarted does not know the goal
+            raise CallFailed("lost", f"{self._name} does not know the goal any more")
+        return answer.status, answer.result
+
+    def cancel(self, seconds: float) -> None:
+        """Ask for the end, and give it a moment: an arm should stand still before it is sent elsewhere."""
+        self._handle.cancel_goal_async()
+        deadline = time.monotonic() + seconds
+        while not self.done and time.monotonic() < deadline and not self._caller.stopped:
+            time.sleep(_POLL_SECONDS)

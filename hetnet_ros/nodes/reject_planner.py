@@ -162,6 +162,7 @@ class RejectPlanner(Node):
             self.get_logger().info(line)
 
     def _message(self, outcome: PartOutcome, stamp: Any, seconds: float) -> PartOutcomeMessage:
+        views = outcome.verdict.views if outcome.verdict else ()
         message = PartOutcomeMessage(
             number=outcome.number,
             recipe=self._recipe_name,
@@ -171,10 +172,10 @@ class RejectPlanner(Node):
             reason=outcome.decision.reason,
             detail=outcome.decision.detail,
             fault=outcome.fault,
-            viewpoints=[view.viewpoint for view in outcome.views],
-            verdicts=[int(view.verdict) for view in outcome.views],
-            reasons=[view.reason for view in outcome.views],
-            model_ids=[view.model_id for view in outcome.views],
+            viewpoints=[view.viewpoint for view in views],
+            verdicts=[int(view.verdict) for view in views],
+            reasons=[view.reason for view in views],
+            model_ids=[view.model_id for view in views],
             elapsed=DurationMessage(sec=int(seconds), nanosec=int(seconds % 1 * 1e9)),
         )
         message.header.stamp = stamp.to_msg()

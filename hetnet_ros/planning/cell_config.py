@@ -116,9 +116,9 @@ class Stations:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a kind of part is inspected: from which viewpoints, all of which must PASS.
+    """How a kind of part is inspected: from which viewpoints, all of which must be seen; their names are the goal's view_ids.
 
-    part_id: name sent with each goal.  model_id: when given, verdicts of any other model do not count.
+    part_id: name sent with the goal.  model_id: when given, verdicts of any other model do not count.
     """
 
     viewpoints: tuple[str, ...]
@@ -131,8 +131,7 @@ class Policy:
     """What follows from what.  ``uncertain``, ``motion_failed`` and ``inspection_failed`` name a side, ``reject`` or
     ``reinspect``; there is no setting that sends such a part to the good bin.
 
-    view_attempts: how often a view that is UNCERTAIN is inspected; more than once gives a doubtful part a second chance.
-    stop_on_reject: a REJECT ends the inspection.  pick: ``after_inspection`` (camera on the arm) or ``before_inspection``
+    stop_on_reject: a sure REJECT ends the inspection.  pick: ``after_inspection`` (camera on the arm) or ``before_inspection``
     (part in the gripper).  keep_out: defects' keep-out boxes go into the planning scene before the part is picked.
     keep_out_margin: around each, m.
     """
@@ -140,7 +139,6 @@ class Policy:
     uncertain: str = "reinspect"
     motion_failed: str = "reinspect"
     inspection_failed: str = "reinspect"
-    view_attempts: int = 1
     stop_on_reject: bool = True
     pick: str = "after_inspection"
     keep_out: bool = True
@@ -150,8 +148,6 @@ class Policy:
         for name in ("uncertain", "motion_failed", "inspection_failed"):
             if getattr(self, name) not in SAFE_SIDES:
                 raise InputError(f"policy.{name} is {getattr(self, name)!r}: use one of {', '.join(SAFE_SIDES)}")
-        if not 1 <= self.view_attempts <= 20:
-            raise InputError(f"policy.view_attempts is {self.view_attempts}: use 1 to 20")
         if self.pick not in ("after_inspection", "before_inspection"):
             raise InputError(f"policy.pick is {self.pick!r}: use after_inspection or before_inspection")
         if not 0 <= self.keep_out_margin <= 1:
@@ -192,6 +188,8 @@ class CellConfig:
         for name, recipe in self.recipes.items():
             if not recipe.viewpoints:
                 raise InputError(f"recipes.{name}.viewpoints is empty: a part that is not looked at cannot pass")
+            if len(set(recipe.viewpoints)) < len(recipe.viewpoints):
+                raise InputError(f"recipes.{name}.viewpoints names one twice: the verdict needs different views")
             for viewpoint in recipe.viewpoints:
                 if viewpoint not in self.viewpoints:
                     known = ", ".join(self.viewpoints)

@@ -37,17 +37,25 @@ class KeepOut:
 
 @dataclass(frozen=True)
 class ViewVerdict:
-    """A verdict on one view that came in due form: the right part, view and time.
-
-    verdict, reason, detail, model_id: as in action/InspectPart.  p_value: NaN where it was not computed.
-    """
+    """What one view contributed: verdict and reason of its Inspection, and the model that judged it."""
 
     viewpoint: str
     verdict: Verdict
     reason: str
-    detail: str
-    p_value: float
     model_id: str
+
+
+@dataclass(frozen=True)
+class PartVerdict:
+    """A verdict on a part that came in due form: the right part, views and times.
+
+    verdict, reason, detail: as in action/InspectPart.  views: those that were settled, in order.
+    """
+
+    verdict: Verdict
+    reason: str
+    detail: str
+    views: tuple[ViewVerdict, ...] = ()
     keep_out: tuple[KeepOut, ...] = ()
 
 
@@ -73,8 +81,22 @@ class Arm(Protocol):
         """Keep clear of these boxes from now on, until the next part."""
 
 
-class PartViewInspector(Protocol):
-    """Inspects what the camera sees now."""
+class PartInspection(Protocol):
+    """One part under inspection, from several viewpoints.  Every method raises InspectionFailed if there is nothing to go by."""
 
-    def inspect(self, part_id: str, viewpoint: str, timeout: float) -> ViewVerdict:
-        """The verdict on images taken from now on.  Raises InspectionFailed if none comes, or one not in due form."""
+    def look(self, viewpoint: str, timeout: float) -> bool:
+        """The camera stands still at this viewpoint: inspect images taken from now on.  True once no further view is
+        needed."""
+
+    def verdict(self, timeout: float) -> PartVerdict:
+        """The verdict on the part, when every view was looked at or no further one is needed."""
+
+    def abandon(self) -> None:
+        """The part will not be looked at any further; never raises."""
+
+
+class PartInspector(Protocol):
+    """Inspects parts."""
+
+    def begin(self, part_id: str, viewpoints: Sequence[str], stop_on_reject: bool, limit: float) -> PartInspection:
+        """Begin with a part, for at most ``limit`` s.  Raises InspectionFailed."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.planning.cell_config import Policy, Recipe
-from hetnet_ros.planning.interfaces import InspectionFailed, MotionFailed, StepFailed, ViewVerdict
+from hetnet_ros.planning.interfaces import InspectionFailed, MotionFailed, PartVerdict, StepFailed
 
 
 class Destination(enum.IntEnum):
@@ -32,32 +31,26 @@ class Decision:
     detail: str = ""
 
 
-def decide(recipe: Recipe, policy: Policy, views: Sequence[ViewVerdict], failure: StepFailed | None) -> Decision:
-    """The good bin only if nothing failed and every viewpoint of the recipe has a PASS of one and the same model.
+def decide(recipe: Recipe, policy: Policy, verdict: PartVerdict | None, failure: StepFailed | None) -> Decision:
+    """The good bin only if nothing failed, the verdict is PASS, and every viewpoint of the recipe was looked at.
 
-    A REJECT counts whatever else happened; of several views, the last verdict on each viewpoint counts.
+    A REJECT counts whatever else happened.
     """
-    rejected = next((view for view in views if view.verdict is Verdict.REJECT), None)
-    if rejected is not None:
-        return Decision(Destination.REJECT, rejected.reason or "anomaly", f"seen from {rejected.viewpoint}")
-    if isinstance(failure, MotionFailed):
-        return Decision(_SIDES[policy.motion_failed], failure.reason, failure.detail)
-    if isinstance(failure, InspectionFailed):
-        return Decision(_SIDES[policy.inspection_failed], failure.reason, failure.detail)
+    if verdict is not None and verdict.verdict is Verdict.REJECT:
+        return Decision(Destination.REJECT, verdict.reason or "anomaly", verdict.detail)
     if failure is not None:
-        return Decision(Destination.REINSPECT, failure.reason, failure.detail)
-    last = {view.viewpoint: view for view in views}
-    for viewpoint in recipe.viewpoints:
-        view = last.get(viewpoint)
-        if view is None:
-            return Decision(_SIDES[policy.inspection_failed], "view_missing", f"nothing was seen from {viewpoint}")
-        if view.verdict is not Verdict.PASS:
-            return Decision(_SIDES[policy.uncertain], view.reason or "uncertain", f"{viewpoint}: {view.detail}")
-    models = {view.model_id for view in last.values()}
-    if len(models) != 1 or "" in models:
-        return Decision(_SIDES[policy.inspection_failed], "model_changed", "the views were judged by different models")
-    if recipe.model_id and models != {recipe.model_id}:
+        side = {MotionFailed: policy.motion_failed, InspectionFailed: policy.inspection_failed}.get(type(failure), "reinspect")
+        return Decision(_SIDES[side], failure.reason, failure.detail)
+    if verdict is None:
+        return Decision(_SIDES[policy.inspection_failed], "no_verdict", "the inspection ended without one")
+    if verdict.verdict is not Verdict.PASS:
+        return Decision(_SIDES[policy.uncertain], verdict.reason or "uncertain", verdict.detail)
+    missing = [name for name in recipe.viewpoints if name not in {view.viewpoint for view in verdict.views}]
+    if missing:
+        return Decision(_SIDES[policy.inspection_failed], "view_missing", f"nothing was seen from {', '.join(missing)}")
+    others = {view.model_id for view in verdict.views} - {recipe.model_id}
+    if recipe.model_id and others:
         return Decision(
-            _SIDES[policy.inspection_failed], "wrong_model", f"model {models.pop()} judged, not {recipe.model_id}"
+            _SIDES[policy.inspection_failed], "wrong_model", f"model {others.pop()} judged, not {recipe.model_id}"
         )
     return Decision(Destination.GOOD)

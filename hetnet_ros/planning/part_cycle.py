@@ -15,9 +15,8 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.planning.cell_config import CellConfig, Recipe, Target
-from hetnet_ros.planning.interfaces import Arm, KeepOut, PartViewInspector, StepFailed, ViewVerdict
+from hetnet_ros.planning.interfaces import Arm, KeepOut, PartInspector, PartVerdict, StepFailed
 from hetnet_ros.planning.outcome import Decision, Destination, decide
 
 
@@ -39,14 +38,14 @@ class State(str, enum.Enum):
 class PartOutcome:
     """What became of a part.
 
-    destination: where it is now.  decision: where it was to go, and why.  views: every verdict, in order, those that were
-    repeated included.  fault: what went wrong on the way to the bin, empty if nothing did.
+    destination: where it is now.  decision: where it was to go, and why.  verdict: the inspector's, None without one.
+    fault: what went wrong on the way to the bin, empty if nothing did.
     """
 
     number: int
     destination: Destination
     decision: Decision
-    views: tuple[ViewVerdict, ...] = ()
+    verdict: PartVerdict | None = None
     fault: str = ""
 
     @property
@@ -66,7 +65,7 @@ class PartCycle:
         cell: CellConfig,
         recipe: Recipe,
         arm: Arm,
-        inspector: PartViewInspector,
+        inspector: PartInspector,
         settle: Callable[[float], None],
         tell: Callable[[State, str], None],
     ) -> None:
@@ -76,44 +75,46 @@ class PartCycle:
 
     def run(self, number: int) -> PartOutcome:
         """Take part ``number`` to its bin; every way in which that can fail is in the outcome, nothing is raised."""
-        views: list[ViewVerdict] = []
+        verdict: PartVerdict | None = None
         failure: StepFailed | None = None
         before = self._cell.policy.pick == "before_inspection"
         try:
             self._tell(State.PRESENTING, f"part {number}")
             self._arm.begin_part(number, self._cell.timing.motion)
             if before and (stuck := self._pick(())):
-                return self._halt(number, Decision(Destination.NOT_PLACED, stuck.reason, stuck.detail), views, stuck)
-            self._look(views)
+                return self._halt(number, Decision(Destination.NOT_PLACED, stuck.reason, stuck.detail), None, stuck)
+            verdict = self._look()
         except StepFailed as error:
             failure = error
         except Exception as error:  # a defect of an arm's or inspector's code must not end in a bin by chance
-            failure = StepFailed("planner_failed", f"{type(error).__name__}: {' '.join(str(error).split())}")
-        decision = decide(self._recipe, self._cell.policy, views, failure)
+            failure = _defect(error)
+        decision = decide(self._recipe, self._cell.policy, verdict, failure)
         self._tell(State.DECIDING, f"{decision.destination.name}{f', {decision.reason}' if decision.reason else ''}")
         try:
-            zones = tuple(zone for view in views for zone in view.keep_out) if self._cell.policy.keep_out else ()
+            zones = verdict.keep_out if verdict and self._cell.policy.keep_out else ()
             if not before and (stuck := self._pick(zones)):
-                return self._halt(number, decision, views, stuck)
-            return self._place(number, decision, views)
+                return self._halt(number, decision, verdict, stuck)
+            return self._place(number, decision, verdict)
         except Exception as error:  # likewise: the part is somewhere on the arm
-            fault = StepFailed("planner_failed", f"{type(error).__name__}: {' '.join(str(error).split())}")
-            return self._halt(number, decision, views, fault)
+            return self._halt(number, decision, verdict, _defect(error))
 
-    def _look(self, views: list[ViewVerdict]) -> None:
-        """Go from viewpoint to viewpoint and collect verdicts."""
-        for viewpoint in self._recipe.viewpoints:
-            self._tell(State.MOVING, f"to {viewpoint}")
-            self._move(self._cell.viewpoints[viewpoint])
-            self._settle(self._cell.timing.settle)
-            for _ in range(self._cell.policy.view_attempts):
+    def _look(self) -> PartVerdict:
+        """Go from viewpoint to viewpoint under one goal, so that the verdict is on the part and not on its views."""
+        recipe, policy, timing = self._recipe, self._cell.policy, self._cell.timing
+        limit = len(recipe.viewpoints) * (timing.motion + timing.settle + timing.inspect)
+        inspection = self._inspector.begin(recipe.part_id, recipe.viewpoints, policy.stop_on_reject, limit)
+        try:
+            for viewpoint in recipe.viewpoints:
+                self._tell(State.MOVING, f"to {viewpoint}")
+                self._move(self._cell.viewpoints[viewpoint])
+                self._settle(timing.settle)
                 self._tell(State.INSPECTING, viewpoint)
-                view = self._inspector.inspect(self._recipe.part_id, viewpoint, self._cell.timing.inspect)
-                views.append(view)
-                if view.verdict is not Verdict.UNCERTAIN:
+                if inspection.look(viewpoint, timing.inspect):
                     break
-            if view.verdict is Verdict.UNCERTAIN or (view.verdict is Verdict.REJECT and self._cell.policy.stop_on_reject):
-                return
+            return inspection.verdict(timing.inspect)
+        except Exception:
+            inspection.abandon()
+            raise
 
     def _move(self, target: Target) -> None:
         self._arm.move(target, self._cell.timing.motion)
@@ -131,7 +132,7 @@ class PartCycle:
             return error
         return None
 
-    def _place(self, number: int, decision: Decision, views: list[ViewVerdict]) -> PartOutcome:
+    def _place(self, number: int, decision: Decision, verdict: PartVerdict | None) -> PartOutcome:
         stations = {
             Destination.GOOD: self._cell.stations.good,
             Destination.REJECT: self._cell.stations.reject,
@@ -149,11 +150,15 @@ class PartCycle:
             try:
                 self._arm.release(self._cell.timing.motion)
             except StepFailed as error:
-                return self._halt(number, decision, views, error)
+                return self._halt(number, decision, verdict, error)
             self._tell(State.DONE, f"part {number}: {destination.name}")
-            return PartOutcome(number, destination, decision, tuple(views), str(fault or ""))
-        return self._halt(number, decision, views, fault or StepFailed("not_placed"))
+            return PartOutcome(number, destination, decision, verdict, str(fault or ""))
+        return self._halt(number, decision, verdict, fault or StepFailed("not_placed"))
 
-    def _halt(self, number: int, decision: Decision, views: list[ViewVerdict], fault: StepFailed) -> PartOutcome:
+    def _halt(self, number: int, decision: Decision, verdict: PartVerdict | None, fault: StepFailed) -> PartOutcome:
         self._tell(State.HALTED, f"part {number}: {fault}")
-        return PartOutcome(number, Destination.NOT_PLACED, decision, tuple(views), str(fault))
+        return PartOutcome(number, Destination.NOT_PLACED, decision, verdict, str(fault))
+
+
+def _defect(error: Exception) -> StepFailed:
+    return StepFailed("planner_failed", f"{type(error).__name__}: {' '.join(str(error).split())}")

@@ -8,6 +8,7 @@ import time
 from typing import Any, Callable, Iterator
 
 import numpy as np
+import pytest
 from inspection_cell import TIMEOUT, Cell, wait_for
 from rclpy.action import ActionClient
 from rclpy.duration import Duration
@@ -49,14 +50,22 @@ class PartClient:
         self.cell = cell
         self._client = ActionClient(cell.node, InspectPart, f"{cell.name}/inspect_part")
 
-    def send(self, *, timeout: float = 15.0, **fields: Any) -> Goal:
-        """Send a goal and wait until it is accepted or refused."""
+    def send(self, *, timeout: float = 15.0, attempts: int = 1, **fields: Any) -> Goal:
+        """Send a goal and wait until it is accepted or refused.
+
+        attempts: send it anew when it gets no answer, as happens while a dead server has not been forgotten.
+        """
         assert self._client.wait_for_server(TIMEOUT), "inspect_part is not offered"
         goal = InspectPart.Goal(timeout=Duration(seconds=timeout).to_msg(), **fields)
         feedback: list[Any] = []
-        future = self._client.send_goal_async(goal, lambda message: feedback.append(message.feedback))
-        wait_for(future.done, "the answer to a goal")
-        return Goal(future.result(), feedback)
+        for _ in range(attempts):
+            future = self._client.send_goal_async(goal, lambda message: feedback.append(message.feedback))
+            deadline = time.monotonic() + TIMEOUT / attempts
+            while not future.done() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            if future.done():
+                return Goal(future.result(), feedback)
+        pytest.fail("a goal got no answer")
 
 
 @contextlib.contextmanager
