@@ -1,7 +1,7 @@
 """A server of ``inspect_part`` that speaks the real type and answers what a test asks for.
 
-It judges nothing: it waits for an image stamped after ``not_before``, as the inspector does, and then gives the answer
-chosen.  As a program it serves in a process of its own that can be killed:
+It judges nothing: it waits until ~/view announces each view, and for an image stamped since, as the inspector does, and then
+gives the answer chosen.  As a program it serves in a process of its own that can be killed:
 ``python inspect_part_double.py NAMESPACE ANSWER``.
 """
 
@@ -17,6 +17,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
 from hetnet_ros.action import InspectPart
 from hetnet_ros.msg import Defect, Inspection, ViewEvidence
@@ -25,16 +26,18 @@ MODEL = "0123456789abcdef"
 
 
 class InspectPartDouble(Node):
-    """answer: called with the goal and the result of a good part, to be changed or replaced; raising aborts the goal."""
+    """answer: called with the goal and the result of a good part, to be changed or replaced; raising aborts the goal.
+    most: views after which it gives its answer."""
 
     def __init__(self, namespace: str) -> None:
         super().__init__("inspector", namespace=namespace)
-        self.answer: Callable[[Any, Any], Any] = lambda goal, result: result
+        self.mend()
         self.goals: list[Any] = []
-        self.shown: list[Any] = []
-        self._stamps: list[Any] = []
+        self._images: list[Header] = []
+        self._views: list[Header] = []
         group = ReentrantCallbackGroup()
-        self.create_subscription(Image, "image", lambda m: self._stamps.append(m.header), 5, callback_group=group)
+        self.create_subscription(Image, "image", lambda m: self._images.append(m.header), 5, callback_group=group)
+        self.create_subscription(Header, "~/view", self._views.append, 10, callback_group=group)
         self._server = ActionServer(
             self,
             InspectPart,
@@ -44,21 +47,30 @@ class InspectPartDouble(Node):
             cancel_callback=lambda _: CancelResponse.ACCEPT,
         )
 
+    def mend(self) -> None:
+        """Answer PASS, after all views."""
+        self.answer: Callable[[Any, Any], Any] = lambda goal, result: result
+        self.most = 100
+
     def _execute(self, handle: Any) -> Any:
         goal = handle.request
         self.goals.append(goal)
-        since, limit = Time.from_msg(goal.not_before).nanoseconds, goal.timeout.sec + goal.timeout.nanosec * 1e-9
-        deadline = time.monotonic() + limit
-        while not (fresh := [h for h in self._stamps[-20:] if Time.from_msg(h.stamp).nanoseconds >= since]):
-            if time.monotonic() > deadline or handle.is_cancel_requested:
-                handle.succeed()
-                return InspectPart.Result(reason="timeout", part_id=goal.part_id)
-            time.sleep(0.02)
+        used: dict[str, Header] = {}
+        for name in goal.view_ids[: self.most]:
+            while name not in used:
+                if handle.is_cancel_requested:
+                    handle.canceled()
+                    return InspectPart.Result(reason="cancelled", part_id=goal.part_id)
+                since = [_ns(h) for h in self._views if h.frame_id == name and _ns(h) >= _ns_of(goal.not_before)]
+                fresh = [h for h in self._images[-20:] if since and _ns(h) >= since[0]]
+                used.update({name: fresh[0]} if fresh else {})
+                time.sleep(0.02)
+            handle.publish_feedback(InspectPart.Feedback(views_done=len(used), last_view=ViewEvidence(view_id=name)))
         try:
-            result = self.answer(goal, passed(goal, fresh[0]))
+            result = self.answer(goal, passed(goal, used))
         except Exception:
             handle.abort()
-            return InspectPart.Result(reason="inference_failed")
+            return InspectPart.Result(reason="internal_error")
         if handle.is_cancel_requested:
             handle.canceled()
         else:
@@ -66,19 +78,26 @@ class InspectPartDouble(Node):
         return result
 
 
-def passed(goal: Any, header: Any) -> Any:
-    """What the inspector answers about a good part."""
-    inspection = Inspection(
-        header=header, verdict=Inspection.PASS, part_id=goal.part_id, model_id=MODEL, score=0.1, p_value=0.6
+def _ns(header: Header) -> int:
+    return _ns_of(header.stamp)
+
+
+def _ns_of(stamp: Any) -> int:
+    return Time.from_msg(stamp).nanoseconds
+
+
+def passed(goal: Any, used: dict[str, Header]) -> Any:
+    """What the inspector answers about a good part; ``used``: view and header of its image."""
+    result = InspectPart.Result(
+        verdict=InspectPart.Result.PASS, part_id=goal.part_id, model_id=MODEL, p_value=0.6, deciding_view=0
     )
-    inspection.thresholds.accept, inspection.thresholds.reject = 0.3, 0.5
-    return InspectPart.Result(
-        verdict=InspectPart.Result.PASS,
-        part_id=goal.part_id,
-        model_id=MODEL,
-        p_value=0.6,
-        views=[ViewEvidence(view_id=goal.view_ids[0], inspection=inspection)],
-    )
+    result.thresholds.accept, result.thresholds.reject = 0.3, 0.5
+    for name, header in used.items():
+        inspection = Inspection(
+            header=header, verdict=Inspection.PASS, part_id=goal.part_id, model_id=MODEL, score=0.1, p_value=0.6
+        )
+        result.views.append(ViewEvidence(view_id=name, inspection=inspection))
+    return result
 
 
 def rejected(_goal: Any, result: Any) -> Any:

@@ -64,7 +64,7 @@ def mended(request: Any) -> Iterator[None]:
     """Every test leaves the server answering PASS."""
     yield
     if "server" in request.fixturenames or "plan" in request.fixturenames:
-        request.getfixturevalue("server").answer = lambda goal, result: result
+        request.getfixturevalue("server").mend()
 
 
 def test_a_part_that_passes_everywhere_goes_to_the_good_bin(plan: PlannerCell, server: InspectPartDouble) -> None:
@@ -73,9 +73,9 @@ def test_a_part_that_passes_everywhere_goes_to_the_good_bin(plan: PlannerCell, s
     assert destination(outcome) == "GOOD" and outcome.intended == PartOutcome.GOOD
     assert (outcome.reason, outcome.fault, outcome.recipe, outcome.part_id) == ("", "", "lid", "lid")
     assert list(outcome.viewpoints) == ["top", "side"] and list(outcome.verdicts) == [Inspection.PASS] * 2
-    goals = server.goals[seen:]
-    assert [list(goal.view_ids) for goal in goals] == [["top"], ["side"]]
-    assert all((goal.part_id, goal.min_views, goal.max_views, goal.timeout.sec) == ("lid", 1, 1, 2) for goal in goals)
+    (goal,) = server.goals[seen:]
+    assert (list(goal.view_ids), goal.min_views, goal.max_views) == (["top", "side"], 2, 2)
+    assert goal.part_id == "lid" and goal.wait_for_view and goal.stop_on_reject and goal.timeout.sec == 24
     assert plan.states[-1] == "idle" and {"presenting", "moving", "inspecting", "picking", "placing"} <= set(plan.states)
 
 
@@ -89,7 +89,7 @@ def test_the_camera_really_moves_and_parts_follow_each_other(
     used: dict[str, Any] = {}
 
     def note(goal: Any, result: Any) -> Any:
-        used[goal.view_ids[0]] = result.views[0].inspection.header.stamp
+        used.update({view.view_id: view.inspection.header.stamp for view in result.views})
         return result
 
     server.answer = note
@@ -105,7 +105,7 @@ def test_the_camera_really_moves_and_parts_follow_each_other(
 
 
 def test_a_reject_goes_to_the_reject_bin_after_the_first_view(plan: PlannerCell, server: InspectPartDouble) -> None:
-    server.answer = rejected
+    server.answer, server.most = rejected, 1
     outcome = plan.take_part()
     assert destination(outcome) == "REJECT" and outcome.reason == "anomaly"
     assert list(outcome.viewpoints) == ["top"] and list(outcome.verdicts) == [Inspection.REJECT]
@@ -135,12 +135,16 @@ def malformed(change: Any) -> Any:
 
 
 def _old_image(result: Any) -> None:
-    result.views[0].inspection.header.stamp.sec -= 5
+    stamp = result.views[0].inspection.header.stamp
+    result.views[0].inspection.header = Header(stamp=type(stamp)(sec=stamp.sec - 5))
 
 
 MALFORMED = {
     "no evidence": lambda r: r.views.clear(),
-    "evidence that is no PASS": lambda r: setattr(r.views[0].inspection, "verdict", Inspection.UNCERTAIN),
+    "a view too few": lambda r: r.views.pop(),
+    "a view with a fault": lambda r: setattr(r.views[0].inspection, "reason", "stale"),
+    "a view without a model": lambda r: setattr(r.views[1].inspection, "model_id", ""),
+    "a view with a verdict of its own": lambda r: setattr(r.views[1].inspection, "verdict", 9),
     "a score above the threshold": lambda r: setattr(r.views[0].inspection, "score", 0.4),
     "a score that is no number": lambda r: setattr(r.views[0].inspection, "score", float("nan")),
     "another part": lambda r: setattr(r, "part_id", "pan"),
@@ -156,10 +160,11 @@ MALFORMED = {
 def fault_in(change: Any, status: int = GoalStatus.STATUS_SUCCEEDED) -> str:
     """What the planner says about the result of a good part, changed."""
     now = 1_000_000_000_000
-    goal = InspectPart.Goal(part_id="lid", view_ids=["top"])
-    result = passed(goal, Header(stamp=Time(nanoseconds=now).to_msg()))
+    goal = InspectPart.Goal(part_id="lid", view_ids=["top", "side"])
+    header = Header(stamp=Time(nanoseconds=now).to_msg())
+    result = passed(goal, {"top": header, "side": header})
     change(result)
-    return fault_of(status, result, "lid", "top", now)
+    return fault_of(status, result, "lid", {"top": now, "side": now})
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -208,7 +213,7 @@ def test_a_motion_that_fails_sends_a_perfect_part_to_the_reinspect_fixture(
     finally:
         object.__setattr__(side, "view", before)
     assert (destination(outcome), outcome.reason) == ("REINSPECT", "motion_failed")
-    assert list(outcome.verdicts) == [Inspection.PASS]  # the first view was seen, and is not enough
+    assert not outcome.verdicts  # the first view was seen, and is not enough for a verdict on the part
 
 
 def test_an_arm_that_cannot_pick_halts_until_a_person_starts_it_again(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from hetnet_ros.inspection.keep_out import KeepOutBox
 from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.planning.cell_config import ArmConfig, CameraView, CellConfig, Policy, Recipe, Stations, Target
-from hetnet_ros.planning.interfaces import InspectionFailed, KeepOut, MotionFailed, ViewVerdict
+from hetnet_ros.planning.interfaces import InspectionFailed, KeepOut, MotionFailed, PartVerdict, ViewVerdict
 from hetnet_ros.planning.outcome import Destination
 from hetnet_ros.planning.part_cycle import PartCycle, State
 
@@ -29,15 +28,22 @@ def cell(**policy) -> CellConfig:
     )
 
 
-def verdict(viewpoint, kind=Verdict.PASS, reason="", model="m", zones=()) -> ViewVerdict:
-    return ViewVerdict(viewpoint, kind, reason, "", 0.5 if kind is Verdict.PASS else math.nan, model, zones)
+PASS, REJECT, UNCERTAIN = Verdict.PASS, Verdict.REJECT, Verdict.UNCERTAIN
+
+
+def verdict(kind=PASS, reason="", views=("top", "side"), models="mm", zones=()) -> PartVerdict:
+    return PartVerdict(kind, reason, "", tuple(ViewVerdict(v, PASS, "", m) for v, m in zip(views, models)), zones)
 
 
 class Bench:
-    """An arm and an inspector that note what they are asked; ``break_at`` makes calls number so and so fail."""
+    """An arm and an inspector that note what they are asked; ``break_at`` makes calls number so and so fail.
 
-    def __init__(self, config, break_at=(), error=MotionFailed("motion_failed"), answers=None):
-        self.config, self.break_at, self.error, self.answers = config, set(break_at), error, answers or {}
+    answer: the verdict, or what is raised in its place; over: the view after which no further one is needed.
+    """
+
+    def __init__(self, config, break_at=(), error=MotionFailed("motion_failed"), answer=None, over=""):
+        self.config, self.break_at, self.error = config, set(break_at), error
+        self.answer, self.over = answer or verdict(), over
         self.calls, self.places, self.states, self.zones = [], [], [], []
         self.held = config.policy.pick == "before_inspection"
         self.at = ""
@@ -54,6 +60,7 @@ class Bench:
             raise self.error
 
     def begin_part(self, number, timeout):
+        self.abandoned = False
         self.note("begin")
 
     def move(self, target, timeout):
@@ -71,22 +78,31 @@ class Bench:
         self.note("keep_out")
         self.zones = list(zones)
 
-    def inspect(self, part_id, viewpoint, timeout):
-        self.note(f"inspect {viewpoint}")
-        assert part_id == "lid"
-        answer = self.answers.get(viewpoint, verdict(viewpoint))
-        answer = next(answer) if hasattr(answer, "__next__") else answer
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def begin(self, part_id, viewpoints, stop_on_reject, limit):
+        self.note("inspect")
+        assert (part_id, tuple(viewpoints), stop_on_reject) == ("lid", ("top", "side"), self.config.policy.stop_on_reject)
+        return self
+
+    def look(self, viewpoint, timeout):
+        self.note(f"look {viewpoint}")
+        return viewpoint == self.over
+
+    def verdict(self, timeout):
+        self.note("verdict")
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def abandon(self):
+        self.abandoned = True
 
 
 def test_a_part_that_passes_every_view_goes_to_the_good_bin():
     bench = Bench(cell())
     outcome = bench.run()
     assert outcome.destination is Destination.GOOD and bench.places == ["good"] and not outcome.fault
-    assert bench.calls == ["begin", "move ", "settle", "inspect top", "move ", "settle", "inspect side",
-                           "move pick", "grasp", "move good", "release"]
+    assert bench.calls == ["begin", "inspect", "move ", "settle", "look top", "move ", "settle", "look side",
+                           "verdict", "move pick", "grasp", "move good", "release"]
     assert bench.states[-1] is State.DONE
 
 
@@ -97,62 +113,54 @@ def test_with_the_part_in_the_gripper_it_is_picked_first():
 
 
 def test_a_reject_ends_the_inspection_and_its_zones_are_kept_clear_of():
-    bench = Bench(cell(), answers={"top": verdict("top", Verdict.REJECT, "anomaly", zones=(ZONE,))})
+    bench = Bench(cell(), answer=verdict(REJECT, "anomaly", ("top",), zones=(ZONE,)), over="top")
     outcome = bench.run()
     assert outcome.destination is Destination.REJECT and outcome.decision.reason == "anomaly"
-    assert "inspect side" not in bench.calls and bench.zones == [ZONE]
+    assert "look side" not in bench.calls and bench.zones == [ZONE]
     assert bench.calls.index("keep_out") < bench.calls.index("move pick")
 
 
-def test_without_stop_on_reject_the_other_views_are_seen_too_and_change_nothing():
-    bench = Bench(cell(stop_on_reject=False), answers={"top": verdict("top", Verdict.REJECT, "anomaly")})
-    assert bench.run().destination is Destination.REJECT and "inspect side" in bench.calls
+def test_zones_stay_out_of_the_scene_where_the_policy_says_so():
+    bench = Bench(cell(keep_out=False), answer=verdict(REJECT, "anomaly", zones=(ZONE,)))
+    assert bench.run().destination is Destination.REJECT and "keep_out" not in bench.calls
 
 
 @pytest.mark.parametrize("side", ["reject", "reinspect"])
 def test_uncertain_goes_to_the_side_of_the_policy(side):
-    bench = Bench(cell(uncertain=side), answers={"side": verdict("side", Verdict.UNCERTAIN, "borderline")})
+    bench = Bench(cell(uncertain=side), answer=verdict(UNCERTAIN, "borderline"))
     outcome = bench.run()
     assert bench.places == [side] and outcome.decision.reason == "borderline"
 
 
-def test_a_doubtful_view_gets_another_try_only_where_the_policy_says_so():
-    def doubtful():
-        return iter([verdict("top", Verdict.UNCERTAIN, "stale"), verdict("top")])
-
-    assert Bench(cell(), answers={"top": doubtful()}).run().destination is Destination.REINSPECT
-    again = Bench(cell(view_attempts=2), answers={"top": doubtful()}).run()
-    assert again.destination is Destination.GOOD and len(again.views) == 3
-
-
 @pytest.mark.parametrize(
-    ("answers", "reason"),
+    ("answer", "reason"),
     [
-        ({"side": InspectionFailed("inspector_lost")}, "inspector_lost"),
-        ({"top": InspectionFailed("inspection_timeout")}, "inspection_timeout"),
-        ({"side": InspectionFailed("malformed_result")}, "malformed_result"),
-        ({"side": verdict("side", model="another")}, "model_changed"),
-        ({"top": verdict("top", model=""), "side": verdict("side", model="")}, "model_changed"),
-        ({"side": verdict("top")}, "view_missing"),
-        ({"side": ValueError("a defect in a driver")}, "planner_failed"),
+        (InspectionFailed("inspector_lost"), "inspector_lost"),
+        (InspectionFailed("inspection_timeout"), "inspection_timeout"),
+        (InspectionFailed("malformed_result"), "malformed_result"),
+        (verdict(views=("top",)), "view_missing"),
+        (verdict(views=()), "view_missing"),
+        (ValueError("a defect in a driver"), "planner_failed"),
     ],
 )
-def test_what_is_no_verdict_never_reads_as_a_pass(answers, reason):
-    bench = Bench(cell(inspection_failed="reject"), answers=answers)
+def test_what_is_no_verdict_never_reads_as_a_pass(answer, reason):
+    bench = Bench(cell(inspection_failed="reject"), answer=answer)
     outcome = bench.run()
     assert outcome.decision.reason == reason and bench.places and "good" not in bench.places
+    assert isinstance(answer, PartVerdict) or bench.abandoned
 
 
-def test_a_verdict_of_another_model_than_the_recipes_does_not_count():
+@pytest.mark.parametrize(("models", "reason"), [("ww", ""), ("wm", "wrong_model"), ("mm", "wrong_model")])
+def test_verdicts_of_another_model_than_the_recipes_do_not_count(models, reason):
     config = cell()
-    recipe = Recipe(("top",), "lid", model_id="wanted")
-    bench = Bench(CellConfig(config.arm, config.viewpoints, config.stations, {"lid": recipe}))
-    assert bench.run().decision.reason == "wrong_model" and bench.places == ["reinspect"]
+    recipe = Recipe(("top", "side"), "lid", model_id="w")
+    config = CellConfig(config.arm, config.viewpoints, config.stations, {"lid": recipe})
+    assert Bench(config, answer=verdict(models=models)).run().decision.reason == reason
 
 
 FAULTS = [MotionFailed("motion_failed"), MotionFailed("motion_timeout"), InspectionFailed("inspector_lost"),
           RuntimeError("a defect in a driver")]
-ALL_CALLS = len(["begin", "move", "settle", "inspect", "move", "settle", "inspect", "move", "grasp", "move", "release"])
+ALL_CALLS = len(["begin", "inspect", *["move", "settle", "look"] * 2, "verdict", "move", "grasp", "move", "release"])
 
 
 @pytest.mark.parametrize("error", FAULTS, ids=str)
@@ -174,13 +182,13 @@ def test_a_fault_at_any_step_keeps_a_perfect_part_out_of_the_good_bin(error, ord
 
 
 def test_a_good_bin_out_of_reach_means_the_reinspect_fixture():
-    bench = Bench(cell(), break_at=[9])
+    bench = Bench(cell(), break_at=[11])
     outcome = bench.run()
     assert outcome.decision.destination is Destination.GOOD
     assert outcome.destination is Destination.REINSPECT and "motion_failed" in outcome.fault
 
 
 def test_no_side_in_reach_halts_with_the_part_in_the_gripper():
-    bench = Bench(cell(), break_at=[9, 10, 11])
+    bench = Bench(cell(), break_at=[11, 12, 13])
     outcome = bench.run()
     assert outcome.halted and bench.calls[-3:] == ["move good", "move reinspect", "move reject"] and not bench.places
