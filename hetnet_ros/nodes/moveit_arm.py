@@ -184,5 +184,5 @@ class MoveItArm:
 
 
 def _name_of(code: int) -> str:
-    names = {getattr(MoveItErrorCodes, name): name for name in dir(MoveItErrorCodes) if name.isupper()}
-    return f"{names.get(code, 'error')} ({code})"
+    constants = {name: getattr(MoveItErrorCodes, name) for name in dir(MoveItErrorCodes) if name.isupper()}
+    return f"{next((name for name, value in constants.items() if value == code), 'error')} ({code})"
