@@ -59,7 +59,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     )
     planner = node("reject_planner", given, {
         "cell_file": cell_file,
-        "recipe": given["recipe"],
+        **({"recipe": given["recipe"]} if given["recipe"] else {}),
         "parts": int(given["parts"]),
         "autostart": given["autostart"] == "true",
     })

@@ -48,6 +48,7 @@ class Caller:
 
     def wait(self, condition: Callable[[], Any], seconds: float, what: str, kind: str = "timeout") -> None:
         """Wait until a condition holds; CallFailed of ``kind`` if it does not within ``seconds``."""
+        self.sleep(0.0)  # once stopped, nothing new is begun
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() >= deadline:
@@ -69,7 +70,11 @@ class Caller:
         """Send a goal and wait until it is accepted."""
         self.wait(client.server_is_ready, available, f"the action {name}", "absent")
         accepted = client.send_goal_async(goal, feedback_callback=feedback)
-        self.wait(accepted.done, available, f"{name} to accept a goal")
+        try:
+            self.wait(accepted.done, available, f"{name} to accept a goal")
+        except CallFailed:
+            accepted.add_done_callback(_cancel_late)  # nobody is left who would wait for it
+            raise
         handle = accepted.result()
         if not handle.accepted:
             raise CallFailed("refused", f"{name} refused the goal")
@@ -83,6 +88,11 @@ class Caller:
         except CallFailed:
             sent.cancel(_CANCEL_SECONDS)
             raise
+
+
+def _cancel_late(accepted: Any) -> None:
+    if accepted.exception() is None and accepted.result() is not None and accepted.result().accepted:
+        accepted.result().cancel_goal_async()
 
 
 class Goal:

@@ -6,7 +6,6 @@ It runs in the worker, after the verdict stands: whatever is wrong with intrinsi
 from __future__ import annotations
 
 import traceback
-from typing import Sequence
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
@@ -25,21 +24,21 @@ _LOG_PERIOD = 5.0
 
 
 class Locator:
-    """Subscribes while geometry is enabled, and fills the poses of an Inspection message.
+    """Subscribes once geometry is enabled, and fills the poses of an Inspection message."""
 
-    cameras: names of several cameras, each with topics of its own below its name; empty: one camera.
-    """
-
-    def __init__(self, node: Node, group: CallbackGroup, cameras: Sequence[str]) -> None:
+    def __init__(self, node: Node, group: CallbackGroup) -> None:
+        self._node, self._group = node, group
         self._logger = node.get_logger()
-        self._inputs = {camera: SpaceInputs(node, group, camera) for camera in cameras or ("",)}
+        self._inputs: dict[str, SpaceInputs] = {}
         self._target = TargetFrame(node)
 
     def connect(self, parameters: InspectorParameters) -> None:
         """Subscribe as soon as geometry is enabled; cheap to call again and again."""
         if parameters.geometry_enabled:
-            for inputs in self._inputs.values():
-                inputs.connect()
+            for camera in parameters.cameras:
+                if camera not in self._inputs:
+                    self._inputs[camera] = SpaceInputs(self._node, self._group, camera)
+                self._inputs[camera].connect()
 
     def fill(self, message: Inspection, inspection: result.Inspection, parameters: InspectorParameters) -> None:
         """Write poses into the message's defects, which are those of ``inspection`` in the same order; never raises."""
@@ -69,7 +68,9 @@ class Locator:
         def nothing(reason: NoPose) -> tuple[NoPose, ...]:
             return (reason,) * len(inspection.defects)
 
-        stamp, inputs = message.header.stamp, self._inputs[message.camera]
+        stamp, inputs = message.header.stamp, self._inputs.get(message.camera)
+        if inputs is None:
+            return nothing(NoPose.NO_CAMERA_INFO)
         depth_message, any_depth = inputs.depth(
             stamp.sec * 1_000_000_000 + stamp.nanosec, parameters.geometry_stamp_tolerance, parameters.geometry_wait
         )

@@ -55,6 +55,9 @@ class RejectPlanner(Node):
     def __init__(self, **options: Any) -> None:
         """``options`` go to :class:`rclpy.node.Node`.  Raises InputError for a parameter or cell file that is not allowed."""
         super().__init__("reject_planner", **options)
+        self._caller = Caller()
+        self._thread: threading.Thread | None = None
+        self._wake, self._running, self._ending = threading.Condition(), False, False
         for entry in DECLARATIONS:
             self.declare_parameter(entry.name, entry.default, entry.descriptor())
         given = {entry.name: entry.checked(self.get_parameter(entry.name).value) for entry in DECLARATIONS}
@@ -62,7 +65,6 @@ class RejectPlanner(Node):
         self._recipe = self.cell.recipe(given["recipe"])
         self._recipe_name = next(name for name, recipe in self.cell.recipes.items() if recipe is self._recipe)
         self._parts = given["parts"]
-        self._caller = Caller()
         self.arm = make_arm(self, self._caller, self.cell)
         self._inspector = InspectClient(
             self, self._caller, self.cell.inspector, self.cell.timing.available, self.cell.policy.keep_out_margin
@@ -70,12 +72,15 @@ class RejectPlanner(Node):
         self._outcomes = self.create_publisher(PartOutcomeMessage, "~/outcome", LATCHED)
         self._states = self.create_publisher(String, "~/state", LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._wake, self._running, self._ending = threading.Condition(), bool(given["autostart"]), False
+        self._running = given["autostart"]
         self._state, self._line, self._number = State.IDLE, "", 0
         self._counts = dict.fromkeys(Destination, 0)
         self.create_service(Trigger, "~/start", self._on_start)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.get_logger().info(
+            f"recipe {self._recipe_name}, arm {self.cell.arm.backend}; {'starting' if self._running else 'call ~/start to begin'}"
+        )
         self._thread = threading.Thread(target=self._work, name="reject_planner", daemon=True)
         self._thread.start()
 
@@ -85,7 +90,8 @@ class RejectPlanner(Node):
             self._ending = True
             self._wake.notify_all()
         self._caller.stop()
-        self._thread.join(timeout=4.0)
+        if self._thread is not None:
+            self._thread.join(timeout=4.0)
         super().destroy_node()
 
     # ---- services ----------------------------------------------------------------------------------------------------

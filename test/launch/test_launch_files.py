@@ -21,6 +21,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 INSPECT = ROOT / "launch" / "inspect.launch.py"
+PICK_AND_REJECT = ROOT / "launch" / "pick_and_reject.launch.py"
 
 needs_launch = pytest.mark.skipif(
     importlib.util.find_spec("launch_ros") is None,
@@ -137,12 +138,12 @@ sys.exit(service.run())
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts ``inspect.launch.py`` with arguments; what is still running at the end is stopped."""
+    """Starts ``inspect.launch.py``, or another file, with arguments; what is still running at the end is stopped."""
     pytest.importorskip("hetnet_ros.msg", reason="the ROS interfaces are not built here")
     running: list[Launch] = []
 
-    def start_launch(**given: object) -> Launch:
-        running.append(Launch(tmp_path / f"launch_{len(running)}.log", INSPECT, **given))
+    def start_launch(file: Path = INSPECT, **given: object) -> Launch:
+        running.append(Launch(tmp_path / f"launch_{len(running)}.log", file, **given))
         return running[-1]
 
     yield start_launch
@@ -219,3 +220,26 @@ def test_a_file_that_is_not_there_is_one_line(start, tmp_path, argument):
     assert launch.end() != 0
     assert f"{argument}: there is no file {tmp_path / 'absent'}" in launch.text()
     assert "Traceback" not in launch.text()
+
+
+@needs_launch
+def test_pick_and_reject_brings_up_planner_inspector_and_camera(start, tiny_model):
+    launch = start(PICK_AND_REJECT, model=tiny_model, device="cpu", namespace="line", virtual_cell="true", parts="1",
+                   recipe="front")
+    for line in (r"recipe front, arm virtual_cell; call ~/start", r"inspecting /line/image", r"showing face front"):
+        launch.wait_for(line)
+    launch.interrupt()
+    launch.end()
+    assert "Traceback" not in launch.text()
+
+
+@needs_launch
+def test_a_cell_file_that_is_wrong_ends_the_launch_with_one_line(start, tmp_path):
+    launch = start(PICK_AND_REJECT, cell_file=tmp_path / "absent")
+    assert launch.end() != 0
+    assert f"cell_file: there is no file {tmp_path / 'absent'}" in launch.text()
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("arm: {backend: puppet}")
+    launch = start(PICK_AND_REJECT, cell_file=wrong)
+    launch.end()
+    assert f"cell file {wrong}: cell: missing key 'viewpoints'" in launch.text() and "Traceback" not in launch.text()

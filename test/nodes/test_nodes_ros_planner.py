@@ -24,9 +24,11 @@ from std_msgs.msg import Header
 from hetnet_ros.action import InspectPart
 from hetnet_ros.errors import InputError
 from hetnet_ros.msg import Inspection, PartOutcome
-from hetnet_ros.nodes.inspect_client import fault_of
+from hetnet_ros.nodes.calls import Caller
+from hetnet_ros.nodes.inspect_client import InspectClient, fault_of
 from hetnet_ros.nodes.reject_planner import RejectPlanner
 from hetnet_ros.nodes.virtual_camera import VirtualCamera
+from hetnet_ros.planning.interfaces import InspectionFailed, MotionFailed
 
 CAMERA = {"width": 160, "height": 120, "rate_hz": 20.0, "jitter": 0.0, "part_index": 0, "defect_probability": 1.0}
 
@@ -219,8 +221,6 @@ def test_a_motion_that_fails_sends_a_perfect_part_to_the_reinspect_fixture(
 def test_an_arm_that_cannot_pick_halts_until_a_person_starts_it_again(
     plan: PlannerCell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hetnet_ros.planning.interfaces import MotionFailed
-
     def stuck(timeout: float) -> None:
         raise MotionFailed("motion_failed", "the gripper does not close")
 
@@ -229,6 +229,21 @@ def test_an_arm_that_cannot_pick_halts_until_a_person_starts_it_again(
         outcome = plan.take_part()
     assert destination(outcome) == "NOT_PLACED" and "gripper" in outcome.fault and plan.states[-1] == "halted"
     assert destination(plan.take_part()) == "GOOD"
+
+
+def test_a_planner_that_is_to_end_begins_nothing_new(plan: PlannerCell, server: InspectPartDouble) -> None:
+    caller = Caller()
+    client = InspectClient(plan.node, caller, "inspector", 10.0, 0.0)
+    seen = len(server.goals)
+    inspection = client.begin("lid", ["top"], True, 5.0)
+    wait_for(lambda: len(server.goals) > seen, "the goal")
+    caller.stop()
+    with pytest.raises(InspectionFailed, match="planner_stopped"):
+        inspection.look("top", 5.0)
+    inspection.abandon()
+    with pytest.raises(InspectionFailed, match="planner_stopped"):
+        client.begin("lid", ["top"], True, 5.0)
+    assert len(server.goals) == seen + 1
 
 
 # ---- processes that die ----------------------------------------------------------------------------------------------
