@@ -83,7 +83,7 @@ def rviz_topics(layout: Path) -> dict[str, str]:
 
 def test_the_rviz_layout_shows_the_default_topics():
     assert rviz_topics(ROOT / "config" / "inspect.rviz") == {
-        "Camera": "/image", "Overlay": "/inspector/overlay"}
+        "Camera": "/image", "Overlay": "/inspector/overlay", "Defects": "/inspector/markers"}
 
 
 @needs_launch
@@ -95,7 +95,7 @@ def test_rviz_shows_the_topics_of_this_launch(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     module.rviz({"namespace": "cell", "name": "eye", "image": "camera/image_raw", "use_sim_time": "false"})
     assert rviz_topics(next(tmp_path.glob("*.rviz"))) == {
-        "Camera": "/cell/camera/image_raw", "Overlay": "/cell/eye/overlay"}
+        "Camera": "/cell/camera/image_raw", "Overlay": "/cell/eye/overlay", "Defects": "/cell/eye/markers"}
 
 
 class Launch:
