@@ -20,11 +20,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.domain import DomainLimits
 from hetnet_ros.inspection.image_statistics import StatisticLimits
-from hetnet_ros.network.config import NetworkConfig, from_mapping
+from hetnet_ros.network.config import NetworkConfig
 from hetnet_ros.network.weights import hash_tensors
 
 FORMAT_VERSION = 2

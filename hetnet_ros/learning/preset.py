@@ -10,8 +10,9 @@ from pathlib import Path
 
 import yaml
 
+from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
-from hetnet_ros.network.config import NetworkConfig, from_mapping
+from hetnet_ros.network.config import NetworkConfig
 from hetnet_ros.resources import config_folder, config_path
 
 

@@ -6,9 +6,7 @@ rebuilt from its file alone.  Values are checked here, at the edge; the modules 
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 from hetnet_ros.errors import InputError
 
@@ -77,31 +75,3 @@ class NetworkConfig:
         for teacher in (self.cnn, self.transformer):
             if len(teacher.indices) != 3:
                 raise InputError(f"teacher {teacher.model} lists {len(teacher.indices)} indices: give exactly three")
-
-
-def from_mapping(cls: type, values: dict[str, Any], where: str) -> Any:
-    """Build the frozen dataclass ``cls`` from a mapping read from YAML or JSON; unknown or missing keys raise InputError."""
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    if not isinstance(values, dict):
-        raise InputError(f"{where}: expected a mapping of {', '.join(fields)}")
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise InputError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(fields)}")
-    missing = [n for n, f in fields.items() if n not in values
-               and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
-    if missing:
-        raise InputError(f"{where}: missing key {missing[0]!r}")
-    built = {}
-    for name, value in values.items():
-        kind = fields[name].type
-        if kind == "TeacherConfig":
-            value = from_mapping(TeacherConfig, value, f"{where}.{name}")
-        elif isinstance(value, list):
-            value = tuple(value)
-        elif kind == "float" and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        expected = {"int": int, "float": float, "str": str, "bool": bool}.get(kind)
-        if expected and (not isinstance(value, expected) or (expected is int and isinstance(value, bool))):
-            raise InputError(f"{where}.{name} is {value!r}: expected {kind}")
-        built[name] = value
-    return cls(**built)

@@ -111,6 +111,24 @@ def image_to_rgb(message: RawImage, fallback: Callable[[RawImage], np.ndarray] |
     )
 
 
+def depth_to_metres(message: RawImage) -> np.ndarray:
+    """The pixels of a depth image (REP 118) as float32 (height, width), m; 0 and NaN mean "not measured".
+
+    Encodings: ``16UC1`` (mm, also called ``mono16``) and ``32FC1`` (m).  Raises BadImage.
+    """
+    kinds = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
+    if message.encoding not in kinds:
+        raise BadImage(
+            "unknown_encoding", f"depth has encoding {message.encoding!r}; REP 118 asks for 16UC1 (mm) or 32FC1 (m)"
+        )
+    if message.height == 0 or message.width == 0:
+        raise BadImage("zero_size", f"the depth image is {message.width}x{message.height} pixels: it has no content")
+    kind = np.dtype((">" if message.is_bigendian else "<") + kinds[message.encoding])
+    rows = _rows(message, message.height, message.width * kind.itemsize)
+    depth = np.ascontiguousarray(rows).view(kind).astype(np.float32)
+    return depth * np.float32(1e-3) if kind.itemsize == 2 else depth
+
+
 def compressed_to_rgb(data: object, image_format: str) -> np.ndarray:
     """The pixels of a sensor_msgs/CompressedImage (JPEG or PNG) as uint8 (height, width, 3) RGB.
 

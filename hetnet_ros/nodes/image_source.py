@@ -27,6 +27,7 @@ class ImageSource:
     """Delivers image messages of one topic to ``deliver``, from a thread of the executor.
 
     transport: ``raw`` or ``compressed``; reliability: ``match``, ``reliable`` or ``best_effort``; depth: queue depth;
+    name: the topic without ``/compressed``.
     camera: name of one camera of several, whose topic is then below that name.
     """
 
@@ -39,13 +40,14 @@ class ImageSource:
         transport: str,
         reliability: str,
         depth: int,
+        name: str = "image",
         camera: str = "",
     ) -> None:
         self._node = node
         self._group = group
         self._deliver = deliver
         self._type = CompressedImage if transport == "compressed" else Image
-        self._name = "image/compressed" if transport == "compressed" else "image"
+        self._name = f"{name}/compressed" if transport == "compressed" else name
         if camera:
             self._name = f"{camera}/{self._name}"
         self.topic = node.resolve_topic_name(self._name)

@@ -32,6 +32,7 @@ from hetnet_ros.nodes import parameters as inspector_parameters
 from hetnet_ros.nodes.diagnostics import Health, diagnostic_statuses
 from hetnet_ros.nodes.image_source import ImageSource
 from hetnet_ros.nodes.loaded_model import LoadedModel, load_model
+from hetnet_ros.nodes.locator import Locator
 from hetnet_ros.nodes.outputs import Outputs
 from hetnet_ros.nodes.part_action import PartInspectionServer
 from hetnet_ros.nodes.pipeline import Pipeline
@@ -53,8 +54,11 @@ class Inspector(LifecycleNode):
         Node.__init__(self, "inspector", **options)
         # Its own reentrant group, so that the state can be asked for while a transition loads a model.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
-        self._pipeline = Pipeline(lambda: self._settings, lambda: self.get_clock().now().nanoseconds, self.get_logger())
         self._settings = inspector_parameters.declare(self)
+        self._locator = Locator(self, MutuallyExclusiveCallbackGroup(), self._settings.cameras)
+        self._pipeline = Pipeline(
+            lambda: self._settings, lambda: self.get_clock().now().nanoseconds, self.get_logger(), self._locator
+        )
         for warning in inspector_parameters.unknown_names(self._parameter_overrides):
             self.get_logger().warning(warning)
         self._loaded_by_service = False
@@ -256,6 +260,7 @@ class Inspector(LifecycleNode):
         if self._outputs is not None:  # nothing is subscribed to before the first configure
             for source in self._sources:
                 source.connect()
+            self._locator.connect(self._settings)
 
     @property
     def _topics(self) -> str:

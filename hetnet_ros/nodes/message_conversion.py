@@ -7,11 +7,9 @@ from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
 from hetnet_ros.inspection import result
+from hetnet_ros.inspection.geometry import NoPose
 from hetnet_ros.msg import Defect, Inspection, StageTimings
 from hetnet_ros.nodes.measurements import STAGES, Timings
-
-NO_POSE = "not_supported"
-"""``pose_reason`` of a defect while the node has no depth input."""
 
 
 def inspection_message(header: Header, inspection: result.Inspection, part_id: str, timings: Timings) -> Inspection:
@@ -46,7 +44,7 @@ def _defect_message(defect: result.Defect) -> Defect:
         score=float(defect.score),
         mean_score=float(defect.mean_score),
         has_pose=False,
-        pose_reason=NO_POSE,
+        pose_reason=NoPose.NOT_SUPPORTED.value,
         area_mm2=float("nan"),
     )
     message.contour.points = [Point32(x=x, y=y) for x, y in defect.contour.astype(float).tolist()]

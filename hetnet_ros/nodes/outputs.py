@@ -24,6 +24,7 @@ from hetnet_ros.nodes.image_conversion import fill_image
 from hetnet_ros.nodes.loaded_model import LoadedModel
 from hetnet_ros.nodes.parameters import InspectorParameters
 from hetnet_ros.nodes.qos import PICTURES, RESULTS
+from hetnet_ros.nodes.space_outputs import SpaceOutputs
 
 RCLError = rclpy_implementation.RCLError
 
@@ -52,6 +53,7 @@ class Outputs:
         self._logger = node.get_logger()
         self._inspection = node.create_lifecycle_publisher(InspectionMessage, "~/inspection", RESULTS)
         self._map, self._mask, self._overlay = picture("anomaly_map"), picture("mask"), picture("overlay")
+        self.space = SpaceOutputs(node, self._send)
         self._caps = {publisher: RateCap() for publisher in (self._map, self._mask, self._overlay)}
 
     def publish_inspection(self, message: InspectionMessage) -> None:

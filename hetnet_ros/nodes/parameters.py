@@ -43,6 +43,12 @@ class InspectorParameters:
     overlay_max_rate: float
     diagnostics_period: float
     autostart: bool
+    geometry_enabled: bool
+    geometry_rectified: bool
+    geometry_stamp_tolerance: float
+    geometry_wait: float
+    geometry_keep_out_margin: float
+    target_frame: str
     recipe: str
     frozen_after: int
     cameras: tuple[str, ...]
@@ -265,6 +271,24 @@ DECLARATIONS = (
         low=1,
         high=100,
     ),
+    Declaration(
+        "geometry.enabled", False, "Subscribe to camera_info and depth, and give defects their pose in space."
+    ),
+    Declaration("geometry.rectified", False, "The images are rectified: use camera_info's P instead of K and D."),
+    Declaration(
+        "geometry.stamp_tolerance",
+        0.01,
+        "Largest difference between the stamps of an image and its depth, s.",
+        low=0.0,
+        high=10.0,
+    ),
+    Declaration(
+        "geometry.wait", 0.1, "How long to wait for the depth of a defective image, s.", low=0.0, high=5.0
+    ),
+    Declaration(
+        "geometry.keep_out_margin", 0.005, "Margin around a defect's extent in ~/keep_out, m.", low=0.0, high=1.0
+    ),
+    Declaration("target_frame", "", "Frame of defects' poses, by tf2; empty: the camera's optical frame."),
 )
 
 

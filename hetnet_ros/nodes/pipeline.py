@@ -20,6 +20,7 @@ from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.nodes.examination import Examination, Request, examine
 from hetnet_ros.nodes.frames import Frame, NewestFrames
 from hetnet_ros.nodes.loaded_model import LoadedModel, is_cuda_error, load_model
+from hetnet_ros.nodes.locator import Locator
 from hetnet_ros.nodes.measurements import Statistics
 from hetnet_ros.nodes.message_conversion import inspection_message
 from hetnet_ros.nodes.outputs import Outputs
@@ -38,12 +39,18 @@ class Pipeline:
 
     part: the goal of ~/inspect_part that takes frames now.  views: what is looked at in each view.
 
-    parameters: returns those in force, read anew for each frame.  now_ns: the node's clock, ns.
+    parameters: returns those in force, read anew for each frame.  now_ns: the node's clock, ns.  locator: gives
+    defects their place in space.
     """
 
     def __init__(
-        self, parameters: Callable[[], InspectorParameters], now_ns: Callable[[], int], logger: RcutilsLogger
+        self,
+        parameters: Callable[[], InspectorParameters],
+        now_ns: Callable[[], int],
+        logger: RcutilsLogger,
+        locator: Locator,
     ) -> None:
+        self._locator = locator
         self.statistics = Statistics(time.monotonic())
         self._parameters = parameters
         self._now_ns = now_ns
@@ -160,11 +167,14 @@ class Pipeline:
         message.camera = frame.camera
         if claim:
             message.view_id, message.part_id = claim.view_id, part.goal.part_id or message.part_id
+        self._locator.fill(message, examination.inspection, parameters)
         if not self._publish(epoch, lambda: outputs.publish_inspection(message)):
             return
         if claim:
             part.settle(claim, frame.stamp_ns, examination.inspection, model.inspector.calibration, message)
         self._count(examination)
+        for publish in outputs.space.messages(message, parameters):
+            self._publish(epoch, publish)
         for publish in outputs.pictures(header, examination, model, parameters):
             self._publish(epoch, publish)
         self._report(examination)

@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 import torch
 
+from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
-from hetnet_ros.network.config import NetworkConfig, TeacherConfig, from_mapping
+from hetnet_ros.network.config import NetworkConfig, TeacherConfig
 from hetnet_ros.network.fusion import ALGF, MHF
 from hetnet_ros.network.hetnet import HetNet
 from hetnet_ros.network.losses import stage_loss

@@ -13,14 +13,15 @@ from source_imports import imported_modules, python_files
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "hetnet_ros"
-BASE = {"errors", "resources", "__version__"}
+BASE = {"configuration", "errors", "resources", "__version__"}
 MAY_IMPORT = {
     "network": BASE,
     "inspection": BASE | {"network"},
     "learning": BASE | {"network", "inspection"},
     "evaluation": BASE | {"network", "inspection", "learning"},
     "cell": BASE,
-    "nodes": BASE | {"network", "inspection", "learning", "evaluation", "cell", "msg", "srv", "action"},
+    "planning": BASE | {"inspection"},
+    "nodes": BASE | {"network", "inspection", "learning", "evaluation", "cell", "planning", "msg", "srv", "action"},
     "cli": BASE | {"network", "inspection", "learning", "evaluation", "cell", "nodes"},
 }
 ROS = re.compile(

@@ -1,0 +1,136 @@
+"""Services and actions called from a thread of our own, with every way of not getting an answer told apart.
+
+Futures are completed by the node's executor, which must be spinning in other threads.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Callable
+
+from action_msgs.msg import GoalStatus
+from rclpy.action import ActionClient
+
+_POLL_SECONDS = 0.05
+_CANCEL_SECONDS = 2.0
+_ABSENT_SECONDS = 1.0
+"""A server that the graph does not show for this long is gone; discovery may flicker for shorter."""
+
+
+class CallFailed(Exception):
+    """No usable answer.  ``kind``: ``absent`` (no server), ``refused``, ``timeout``, ``lost`` (the server went away),
+    ``stopped`` (this node is ending)."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+
+
+class Caller:
+    """Calls on behalf of one node.  ``stop`` ends every wait, now and later."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether every wait ends now."""
+        return self._stopped.is_set()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; CallFailed if the node is ending."""
+        if self._stopped.wait(seconds):
+            raise CallFailed("stopped", "the planner is ending")
+
+    def wait(self, condition: Callable[[], Any], seconds: float, what: str, kind: str = "timeout") -> None:
+        """Wait until a condition holds; CallFailed of ``kind`` if it does not within ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() >= deadline:
+                raise CallFailed(kind, f"waited {seconds:g} s in vain for {what}")
+            self.sleep(_POLL_SECONDS)
+
+    def service(self, client: Any, request: Any, available: float, seconds: float) -> Any:
+        """The response of a service."""
+        self.wait(client.service_is_ready, available, f"the service {client.srv_name}", "absent")
+        future = client.call_async(request)
+        try:
+            self.wait(future.done, seconds, f"an answer of {client.srv_name}")
+        except CallFailed:
+            client.remove_pending_request(future)
+            raise
+        return future.result()
+
+    def begin(self, client: ActionClient, goal: Any, name: str, available: float, feedback: Any = None) -> Goal:
+        """Send a goal and wait until it is accepted."""
+        self.wait(client.server_is_ready, available, f"the action {name}", "absent")
+        accepted = client.send_goal_async(goal, feedback_callback=feedback)
+        self.wait(accepted.done, available, f"{name} to accept a goal")
+        handle = accepted.result()
+        if not handle.accepted:
+            raise CallFailed("refused", f"{name} refused the goal")
+        return Goal(self, client, handle, name)
+
+    def action(self, client: ActionClient, goal: Any, name: str, available: float, seconds: float) -> tuple[int, Any]:
+        """Status (action_msgs/GoalStatus) and result of a goal.  One that takes longer than ``seconds`` is cancelled."""
+        sent = self.begin(client, goal, name, available)
+        try:
+            return sent.result(seconds)
+        except CallFailed:
+            sent.cancel(_CANCEL_SECONDS)
+            raise
+
+
+class Goal:
+    """A goal that was accepted."""
+
+    def __init__(self, caller: Caller, client: ActionClient, handle: Any, name: str) -> None:
+        self._caller, self._client, self._handle, self._name = caller, client, handle, name
+        self._result = handle.get_result_async()
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a result."""
+        return self._result.done()
+
+    def wait(
+        self,
+        condition: Callable[[], Any],
+        seconds: float,
+        what: str,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Wait until a condition holds or the goal has its result; CallFailed if neither comes or the server is gone.
+
+        meanwhile: called again and again.
+        """
+        started = seen = time.monotonic()
+        while not (condition() or self.done):
+            meanwhile()
+            now = time.monotonic()
+            if self._client.server_is_ready():
+                seen = now
+            elif now - seen > _ABSENT_SECONDS:
+                raise CallFailed("lost", f"{self._name} went away in the middle of a goal")
+            if now - started > seconds:
+                raise CallFailed("timeout", f"{self._name}: waited {seconds:g} s in vain for {what}")
+            self._caller.sleep(_POLL_SECONDS)
+
+    def result(self, seconds: float) -> tuple[int, Any]:
+        """Status and result."""
+        self.wait(lambda: False, seconds, "the result")
+        answer = self._result.result()
+        if answer.status == GoalStatus.STATUS_UNKNOWN:  # a server that was restarted does not know the goal
+            raise CallFailed("lost", f"{self._name} does not know the goal any more")
+        return answer.status, answer.result
+
+    def cancel(self, seconds: float) -> None:
+        """Ask for the end, and give it a moment: an arm should stand still before it is sent elsewhere."""
+        self._handle.cancel_goal_async()
+        deadline = time.monotonic() + seconds
+        while not self.done and time.monotonic() < deadline and not self._caller.stopped:
+            time.sleep(_POLL_SECONDS)

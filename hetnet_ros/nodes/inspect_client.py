@@ -1,0 +1,170 @@
+"""The planner's client of ``~/inspect_part``: one goal for one part, and a result that is believed only in due form.
+
+The arm moves between the views of a goal, so the goal asks the inspector to wait for each (``wait_for_view``), and a view is
+announced on ``~/view`` once the arm has settled there: no image taken in motion, or from the last viewpoint, can count.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from action_msgs.msg import GoalStatus
+from builtin_interfaces.msg import Duration as DurationMessage
+from rclpy.action import ActionClient
+from rclpy.node import Node
+from rclpy.time import Time
+from std_msgs.msg import Header
+
+from hetnet_ros.action import InspectPart
+from hetnet_ros.inspection.keep_out import keep_out_box
+from hetnet_ros.inspection.result import Verdict
+from hetnet_ros.nodes.calls import Caller, CallFailed, Goal
+from hetnet_ros.nodes.space_conversion import defect_pose
+from hetnet_ros.planning.interfaces import InspectionFailed, KeepOut, PartVerdict, ViewVerdict
+
+_REASONS = {
+    "absent": "inspector_lost",
+    "lost": "inspector_lost",
+    "refused": "goal_refused",
+    "timeout": "inspection_timeout",
+    "stopped": "planner_stopped",
+}
+_REPEAT_SECONDS = 0.5
+"""An announcement that got lost is made again, with the same stamp."""
+_JUDGED = ("", "borderline", "anomaly")
+"""Reasons of a view that was judged; any other tells of a fault, with which no part passes."""
+
+
+class InspectClient:
+    """Speaks to one inspector.  margin_m: around each defect's keep-out box."""
+
+    def __init__(self, node: Node, caller: Caller, inspector: str, available: float, margin_m: float) -> None:
+        self._node, self._caller, self._available, self._margin = node, caller, available, margin_m
+        self._name = f"{inspector}/inspect_part"
+        self._client = ActionClient(node, InspectPart, self._name)
+        self._view = node.create_publisher(Header, f"{inspector}/view", 10)
+
+    def begin(self, part_id: str, viewpoints: Sequence[str], stop_on_reject: bool, limit: float) -> _Inspection:
+        """See :class:`hetnet_ros.planning.interfaces.PartInspector`."""
+        goal = InspectPart.Goal(
+            part_id=part_id,
+            view_ids=list(viewpoints),
+            min_views=len(viewpoints),
+            max_views=len(viewpoints),
+            not_before=self._node.get_clock().now().to_msg(),
+            timeout=DurationMessage(sec=int(limit), nanosec=int(limit % 1 * 1e9)),
+            stop_on_reject=stop_on_reject,
+            wait_for_view=True,
+        )
+        done: list[str] = []
+        try:
+            self._caller.wait(self._view.get_subscription_count, self._available, "a subscriber of ~/view", "absent")
+            sent = self._caller.begin(
+                self._client, goal, self._name, self._available, lambda m: done.append(m.feedback.last_view.view_id)
+            )
+        except CallFailed as error:
+            raise InspectionFailed(_REASONS[error.kind], str(error)) from error
+        return _Inspection(self._node, self._view, sent, part_id, done, self._margin)
+
+
+class _Inspection:
+    """See :class:`hetnet_ros.planning.interfaces.PartInspection`."""
+
+    def __init__(
+        self, node: Node, view: Any, goal: Goal, part_id: str, done: list[str], margin_m: float
+    ) -> None:
+        self._node, self._view, self._goal, self._part_id = node, view, goal, part_id
+        self._done, self._margin = done, margin_m
+        self._since: dict[str, int] = {}
+
+    def look(self, viewpoint: str, timeout: float) -> bool:
+        now = self._node.get_clock().now()
+        self._since[viewpoint] = now.nanoseconds
+        announcement = Header(stamp=now.to_msg(), frame_id=viewpoint)
+        told = -math.inf
+
+        def announce() -> None:
+            nonlocal told
+            if time.monotonic() - told >= _REPEAT_SECONDS:
+                told = time.monotonic()
+                self._view.publish(announcement)
+
+        try:
+            self._goal.wait(lambda: viewpoint in self._done, timeout, f"view {viewpoint}", announce)
+        except CallFailed as error:
+            raise InspectionFailed(_REASONS[error.kind], str(error)) from error
+        return self._goal.done
+
+    def verdict(self, timeout: float) -> PartVerdict:
+        try:
+            status, result = self._goal.result(timeout)
+        except CallFailed as error:
+            raise InspectionFailed(_REASONS[error.kind], str(error)) from error
+        fault = fault_of(status, result, self._part_id, self._since)
+        if fault:
+            raise InspectionFailed("malformed_result", fault)
+        views = tuple(
+            ViewVerdict(v.view_id, Verdict(v.inspection.verdict), v.inspection.reason, v.inspection.model_id)
+            for v in result.views
+        )
+        return PartVerdict(Verdict(result.verdict), result.reason, result.detail, views, self._zones(result))
+
+    def abandon(self) -> None:
+        self._goal.cancel(0.0)
+
+    def _zones(self, result: InspectPart.Result) -> tuple[KeepOut, ...]:
+        return tuple(
+            KeepOut(
+                defect.frame_id or view.inspection.header.frame_id, keep_out_box(defect_pose(defect), self._margin)
+            )
+            for view in result.views
+            for defect in view.inspection.defects
+            if defect.has_pose
+        )
+
+
+def fault_of(status: int, result: Any, part_id: str, since: dict[str, int]) -> str:
+    """What keeps a result from being believed, in one line; empty if nothing does.
+
+    since: from which stamp on, ns, each view counts.  A REJECT or UNCERTAIN is on the safe side and is taken as it is.  A PASS
+    must come from a goal that succeeded, name the part it was asked for, and carry the evidence of exactly those views: each
+    judged, by a model that is named, below the threshold, on an image taken since the arm had settled.
+    """
+    known = {int(verdict) for verdict in Verdict}
+    if result.verdict not in known or any(view.inspection.verdict not in known for view in result.views):
+        return "a verdict is not known"
+    if result.verdict != Verdict.PASS:
+        return ""
+    if status != GoalStatus.STATUS_SUCCEEDED:
+        return f"PASS of a goal that ended with status {status}"
+    if result.reason:
+        return f"PASS with the reason {result.reason!r}"
+    if part_id and result.part_id != part_id:
+        return f"PASS for part {result.part_id!r}, not {part_id!r}"
+    if not result.model_id:
+        return "PASS without a model_id"
+    if not 0.0 < result.p_value <= 1.0:
+        return f"PASS with the p-value {result.p_value}"
+    seen = [view.view_id for view in result.views]
+    if sorted(seen) != sorted(since):
+        return f"PASS for the views {', '.join(seen) or 'none'}, not {', '.join(since)}"
+    faults = (_fault_of_view(view, since[view.view_id], result) for view in result.views)
+    return next((fault for fault in faults if fault), "")
+
+
+def _fault_of_view(view: Any, since_ns: int, result: Any) -> str:
+    inspection, name = view.inspection, view.view_id
+    if inspection.reason not in _JUDGED:
+        return f"PASS although view {name} has the fault {inspection.reason}"
+    if not inspection.model_id:
+        return f"PASS from view {name} without a model_id"
+    if not 0.0 <= inspection.score < 1.0 or not 0.0 < inspection.p_value <= 1.0:
+        return f"PASS from view {name} with score {inspection.score} and p-value {inspection.p_value}"
+    if inspection.model_id == result.model_id and not inspection.score < result.thresholds.accept:
+        return f"PASS from view {name} with score {inspection.score}, not below {result.thresholds.accept}"
+    if Time.from_msg(inspection.header.stamp).nanoseconds < since_ns:
+        return f"PASS from view {name} of an image that was taken before the arm had settled"
+    return ""

@@ -1,0 +1,216 @@
+"""The ``reject_planner`` node: takes parts through the viewpoints of a cell and puts each where its verdict sends it.
+
+What it does, and what follows from each failure, is decided in :mod:`hetnet_ros.planning`; here it only meets ROS.  The
+cycle runs on a thread of its own and the executor's threads complete its calls, so services answer at any time.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from typing import Any, Sequence
+
+from builtin_interfaces.msg import Duration as DurationMessage
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.msg import PartOutcome as PartOutcomeMessage
+from hetnet_ros.nodes.calls import Caller, CallFailed
+from hetnet_ros.nodes.inspect_client import InspectClient
+from hetnet_ros.nodes.parameters import Declaration
+from hetnet_ros.nodes.process import run_node
+from hetnet_ros.nodes.virtual_arm import VirtualCellArm
+from hetnet_ros.planning.cell_config import CellConfig, load_cell
+from hetnet_ros.planning.interfaces import Arm, StepFailed
+from hetnet_ros.planning.outcome import Destination
+from hetnet_ros.planning.part_cycle import PartCycle, PartOutcome, State
+from hetnet_ros.resources import config_path
+
+DECLARATIONS = (
+    Declaration("cell_file", "", "YAML file that describes the cell; empty: the package's config/cell.yaml.", frozen="always"),
+    Declaration("recipe", "", "Recipe of that file to inspect by; empty: its only one.", frozen="always"),
+    Declaration("parts", 0, "Parts to take; 0: until ~/stop.", low=0, high=2**31 - 1, frozen="always"),
+    Declaration("autostart", False, "Begin at once instead of waiting for ~/start.", frozen="always"),
+)
+
+LATCHED = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=10,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""Outcomes and state: whoever comes later learns them too."""
+
+
+class RejectPlanner(Node):
+    """The node; see the module's docstring and docs/planner.md."""
+
+    def __init__(self, **options: Any) -> None:
+        """``options`` go to :class:`rclpy.node.Node`.  Raises InputError for a parameter or cell file that is not allowed."""
+        super().__init__("reject_planner", **options)
+        for entry in DECLARATIONS:
+            self.declare_parameter(entry.name, entry.default, entry.descriptor())
+        given = {entry.name: entry.checked(self.get_parameter(entry.name).value) for entry in DECLARATIONS}
+        self.cell = load_cell(given["cell_file"] or config_path("cell.yaml"))
+        self._recipe = self.cell.recipe(given["recipe"])
+        self._recipe_name = next(name for name, recipe in self.cell.recipes.items() if recipe is self._recipe)
+        self._parts = given["parts"]
+        self._caller = Caller()
+        self.arm = make_arm(self, self._caller, self.cell)
+        self._inspector = InspectClient(
+            self, self._caller, self.cell.inspector, self.cell.timing.available, self.cell.policy.keep_out_margin
+        )
+        self._outcomes = self.create_publisher(PartOutcomeMessage, "~/outcome", LATCHED)
+        self._states = self.create_publisher(String, "~/state", LATCHED)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._wake, self._running, self._ending = threading.Condition(), bool(given["autostart"]), False
+        self._state, self._line, self._number = State.IDLE, "", 0
+        self._counts = dict.fromkeys(Destination, 0)
+        self.create_service(Trigger, "~/start", self._on_start)
+        self.create_service(Trigger, "~/stop", self._on_stop)
+        self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._thread = threading.Thread(target=self._work, name="reject_planner", daemon=True)
+        self._thread.start()
+
+    def destroy_node(self) -> None:
+        """End the cycle in hand before its clients go.  The part stays where it is."""
+        with self._wake:
+            self._ending = True
+            self._wake.notify_all()
+        self._caller.stop()
+        self._thread.join(timeout=4.0)
+        super().destroy_node()
+
+    # ---- services ----------------------------------------------------------------------------------------------------
+
+    def _on_start(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        with self._wake:
+            response.success, response.message = not self._running, "started"
+            if self._running:
+                response.message = "it is running already"
+            elif self._parts and self._number >= self._parts:
+                response.success, response.message = False, f"all {self._parts} parts are done"
+            else:
+                self._running = True
+                self._wake.notify_all()
+        return response
+
+    def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        with self._wake:
+            busy = self._running and self._state not in (State.IDLE, State.DONE, State.HALTED)
+            self._running = False
+        response.success, response.message = True, "the part in hand is still put away" if busy else "stopped"
+        return response
+
+    # ---- the cycle ---------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        cycle = PartCycle(self.cell, self._recipe, self.arm, self._inspector, self._settle, self._tell)
+        self._tell(State.IDLE, f"recipe {self._recipe_name}, arm {self.cell.arm.backend}")
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._running or self._ending)
+                if self._ending:
+                    return
+                number = self._number
+            stamp, started = self.get_clock().now(), time.monotonic()
+            outcome = cycle.run(number)
+            with self._wake:
+                self._number = number + 1
+                self._counts[outcome.destination] += 1
+                if outcome.halted or (self._parts and self._number >= self._parts):
+                    self._running = False
+                if self._ending:
+                    return
+                idle = not self._running and not outcome.halted
+            self._report(outcome)
+            try:
+                self._outcomes.publish(self._message(outcome, stamp, time.monotonic() - started))
+            except Exception:  # the part is where it is; a lost report must not end the planner silently
+                self.get_logger().error(f"an outcome could not be published\n{traceback.format_exc()}")
+            if idle:
+                self._tell(State.IDLE, f"{self._number} parts done")
+
+    def _settle(self, seconds: float) -> None:
+        try:
+            self._caller.sleep(seconds)
+        except CallFailed as error:
+            raise StepFailed("planner_stopped", str(error)) from error
+
+    def _tell(self, state: State, line: str) -> None:
+        self._state, self._line = state, line
+        self.get_logger().debug(f"{state.value} {line}")
+        if not self._ending:
+            self._states.publish(String(data=state.value))
+
+    def _report(self, outcome: PartOutcome) -> None:
+        decision = outcome.decision
+        why = f", {decision.reason}: {decision.detail}" if decision.reason else ""
+        line = f"part {outcome.number}: {outcome.destination.name}{why}"
+        if outcome.halted:
+            self.get_logger().error(f"{line}; {outcome.fault}. Halted: look after the part, then call ~/start")
+        elif outcome.fault:
+            self.get_logger().warning(f"{line}; on the way: {outcome.fault}")
+        else:
+            self.get_logger().info(line)
+
+    def _message(self, outcome: PartOutcome, stamp: Any, seconds: float) -> PartOutcomeMessage:
+        views = outcome.verdict.views if outcome.verdict else ()
+        message = PartOutcomeMessage(
+            number=outcome.number,
+            recipe=self._recipe_name,
+            part_id=self._recipe.part_id,
+            destination=int(outcome.destination),
+            intended=int(outcome.decision.destination),
+            reason=outcome.decision.reason,
+            detail=outcome.decision.detail,
+            fault=outcome.fault,
+            viewpoints=[view.viewpoint for view in views],
+            verdicts=[int(view.verdict) for view in views],
+            reasons=[view.reason for view in views],
+            model_ids=[view.model_id for view in views],
+            elapsed=DurationMessage(sec=int(seconds), nanosec=int(seconds % 1 * 1e9)),
+        )
+        message.header.stamp = stamp.to_msg()
+        return message
+
+    def _publish_diagnostics(self) -> None:
+        status = DiagnosticStatus(name=f"{self.get_fully_qualified_name().lstrip('/')}: planner")
+        halted = self._state is State.HALTED
+        status.level = DiagnosticStatus.ERROR if halted else DiagnosticStatus.OK
+        status.message = f"{self._state.value} {self._line}".strip()
+        status.values = [KeyValue(key=side.name, value=str(count)) for side, count in self._counts.items()]
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
+
+
+def make_arm(node: Node, caller: Caller, cell: CellConfig) -> Arm:
+    """The arm of the cell's file.  Raises InputError if it needs what is not installed."""
+    if cell.arm.backend == "virtual_cell":
+        return VirtualCellArm(node, caller, cell.arm.camera, cell.timing.available)
+    try:
+        from hetnet_ros.nodes.moveit_arm import MoveItArm
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("moveit_msgs"):
+            raise InputError(
+                "arm.backend is moveit, but moveit_msgs is not installed: install ros-$ROS_DISTRO-moveit-msgs"
+            ) from error
+        raise
+    return MoveItArm(node, caller, cell.arm.moveit, cell.timing.available)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until it is told to stop; returns the exit code."""
+    return run_node(RejectPlanner, args, threads=4)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
