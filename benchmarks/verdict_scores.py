@@ -10,6 +10,7 @@ from tqdm import tqdm
 from verdict_parts import Counts, pictures
 
 from hetnet_ros.inspection.calibration import Calibration
+from hetnet_ros.inspection.domain import map_level
 from hetnet_ros.inspection.image_statistics import ImageStatistics, measure
 from hetnet_ros.inspection.part_inspector import PartInspector
 from hetnet_ros.inspection.result import Box, Inspection, Thresholds, Verdict
@@ -20,15 +21,14 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Outputs:
-    """One row for each picture: raw scores and map peaks (N,), distances to the taught views (N,), statistics (N, 4)."""
+    """One row for each picture: raw scores, map peaks and map levels (N,), distances to the taught views (N,), statistics
+    (N, 4)."""
 
     scores: np.ndarray
     peaks: np.ndarray
+    levels: np.ndarray
     distances: np.ndarray
     statistics: np.ndarray
-
-    def __getitem__(self, rows) -> "Outputs":
-        return Outputs(self.scores[rows], self.peaks[rows], self.distances[rows], self.statistics[rows])
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -40,16 +40,17 @@ def outputs(inspector: PartInspector, role: str, counts: Counts, cache: Path | N
     path = cache / f"{role}_{len(images)}_{inspector.model_id}.npz" if cache else None
     if path and path.exists():
         return Outputs(**np.load(path))
-    scores, peaks, distances, statistics = [], [], [], []
+    scores, peaks, levels, distances, statistics = [], [], [], [], []
     for start in tqdm(range(0, len(images), BATCH), desc=f"inspecting: {role}", unit="batch", disable=None):
-        batch = np.ascontiguousarray(images[start:start + BATCH])
+        batch = np.array(images[start:start + BATCH])
         found = inspector._backend(to_tensor(batch))
         scores.append(found.scores)
         peaks.append(found.maps.max((1, 2)))
+        levels += [map_level(one) for one in found.maps]
         distances += [inspector.domain.distance(one) for one in found.descriptors]
         statistics += [tuple(vars(measure(image)).values()) for image in batch]
     result = Outputs(np.concatenate(scores).astype(np.float64), np.concatenate(peaks).astype(np.float64),
-                     np.array(distances), np.array(statistics))
+                     np.array(levels), np.array(distances), np.array(statistics))
     if path:
         np.savez(path, **vars(result))
     return result
@@ -57,14 +58,15 @@ def outputs(inspector: PartInspector, role: str, counts: Counts, cache: Path | N
 
 def inspections(inspector: PartInspector, calibration: Calibration, found: Outputs) -> list[Inspection]:
     """The Inspection of each picture under ``calibration``, as the inspector decides it, without map and defects."""
-    return [_inspection(inspector, calibration, float(score), float(distance), ImageStatistics(*map(float, statistics)))
-            for score, distance, statistics in zip(found.scores, found.distances, found.statistics)]
+    return [_inspection(inspector, calibration, float(score), float(distance), float(level),
+                        ImageStatistics(*map(float, statistics)))
+            for score, distance, level, statistics in zip(found.scores, found.distances, found.levels, found.statistics)]
 
 
-def _inspection(inspector: PartInspector, calibration: Calibration, raw: float, distance: float,
+def _inspection(inspector: PartInspector, calibration: Calibration, raw: float, distance: float, level: float,
                 statistics: ImageStatistics) -> Inspection:
     verdict, reason, detail = calibration.decide(raw)
-    foreign = inspector.domain.limits.judge(distance, verdict, statistics)
+    foreign = inspector.domain.limits.judge(distance, verdict, level, statistics)
     if foreign is not None:
         verdict, (reason, detail) = Verdict.UNCERTAIN, foreign
     return Inspection(verdict, reason, detail, calibration.calibrated_score(raw), raw, calibration.p_value(raw),

@@ -1,9 +1,10 @@
 """Is this the kind of image the model was taught on?  If not, no verdict about defects can be trusted (ours).
 
-Two monitors, both learned from good images.  Plain statistics (:mod:`image_statistics`) tell bad exposure and blur.  The
-image's descriptor is compared to those of the taught views: an image further away than good images ever were must not
-PASS; one that is far away altogether (another part, another view) is no inspection at all, and is UNCERTAIN even where
-the map would reject it.
+Three monitors, all learned from good images.  Plain statistics (:mod:`image_statistics`) tell bad exposure and blur.  The
+median of the anomaly map tells another part or view: a defect is somewhere, but an image of something else is anomalous
+nearly everywhere.  And the image's descriptor is compared to those of the taught views: an image further away than good
+images ever were must not PASS.  One that is far away altogether is no inspection at all, and is UNCERTAIN even where the
+map would reject it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ parts lie at 0.12 to 0.5, real defects of several data sets below 0.11."""
 MARGIN = 3.0
 """How many times the largest distance of a held-out good image counts as familiar still."""
 SMALLEST_SPREAD = 0.002
+LEAST_RISE = 0.3
+"""A map's level may always rise by this much (in its logarithm) over the highest of held-out good images."""
 
 MAX_REFERENCES = 1024
 
@@ -28,18 +31,23 @@ MAX_REFERENCES = 1024
 @dataclass(frozen=True)
 class DomainLimits:
     """Cosine distances to the nearest taught view: up to ``familiar`` an image may PASS; beyond ``foreign`` (>= familiar)
-    no verdict stands.  ``statistics``: what the image itself must keep within for any verdict to stand."""
+    no verdict stands.  ``level``: raw map value that at least half of an image stays below for any verdict to stand;
+    ``statistics``: what the image itself must keep within for that."""
 
     familiar: float
     foreign: float
+    level: float
     statistics: StatisticLimits
 
-    def judge(self, distance: float, verdict: Verdict, found: ImageStatistics) -> tuple[str, str] | None:
+    def judge(self, distance: float, verdict: Verdict, level: float, found: ImageStatistics) -> tuple[str, str] | None:
         """Reason token and detail that turn ``verdict`` into UNCERTAIN, or None where it may stand.
 
-        A distance of NaN is foreign.
+        level: as of :func:`map_level`.  A distance or level of NaN is foreign.
         """
         fault = self.statistics.fault(found)
+        if fault is None and not level <= self.level:
+            fault = "appearance", (f"most of the image is unlike the taught ones (another part or view?): half of it differs "
+                                   f"by more than {level:.3g}, of good images by less than {self.level:.3g}")
         if fault is None and not (distance <= self.familiar or (distance <= self.foreign and verdict != Verdict.PASS)):
             fault = "appearance", (f"the image does not look like the taught ones (another part, view or light?): its "
                                    f"distance to them is {distance:.3f}, good images stay below {self.familiar:.3f}")
@@ -63,7 +71,14 @@ def distances(references: np.ndarray, descriptors: np.ndarray) -> np.ndarray:
     return 1 - (descriptors @ references.T).max(1)
 
 
-def fit_limits(held_out: np.ndarray, statistics: StatisticLimits) -> DomainLimits:
-    """Limits from the distances (N,) of held-out good images, and those of the images' statistics."""
-    familiar = MARGIN * max(float(held_out.max()), SMALLEST_SPREAD)
-    return DomainLimits(familiar, max(familiar, FOREIGN_DISTANCE), statistics)
+def map_level(raw_map: np.ndarray) -> float:
+    """Median of a raw anomaly map (H, W), from every other row and column."""
+    return float(np.median(raw_map[::2, ::2]))
+
+
+def fit_limits(apart: np.ndarray, levels: np.ndarray, statistics: StatisticLimits) -> DomainLimits:
+    """Limits from distances (N,) and map levels (N,) of held-out good images, and those of the images' statistics."""
+    familiar = MARGIN * max(float(apart.max()), SMALLEST_SPREAD)
+    logs = np.log(np.maximum(levels, 1e-9))
+    level = float(np.exp(logs.max() + max(MARGIN * float(logs.std()), LEAST_RISE)))
+    return DomainLimits(familiar, max(familiar, FOREIGN_DISTANCE), level, statistics)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from hetnet_ros.inspection.backend import TorchBackend
+from hetnet_ros.inspection.domain import map_level
 from hetnet_ros.inspection.preprocessing import to_tensor
 from hetnet_ros.learning.feature_cache import FeatureCache
 from hetnet_ros.learning.preset import TrainingConfig
@@ -30,10 +31,11 @@ CROSS_BELOW = 40
 
 @dataclass(frozen=True)
 class Scores:
-    """Of images no model was taught on: raw scores and largest map values (N,), and the map's stage weights."""
+    """Of images no model was taught on: raw scores, largest and median map values (N,), and the map's stage weights."""
 
     scores: np.ndarray
     peaks: np.ndarray
+    levels: np.ndarray
     stage_weights: Tensor
 
 
@@ -50,15 +52,17 @@ def score_held_out(network: HetNet, images: np.ndarray, device: torch.device) ->
         parts = [network.stage_distances(network.teachers(batch.to(device))) for batch in batches]
     network.anomaly_map.weigh([torch.cat(stage) for stage in zip(*parts)])
     outputs = [backend(batch) for batch in batches]
-    return Scores(np.concatenate([output.scores for output in outputs]),
-                  np.concatenate([output.maps.max((1, 2)) for output in outputs]), network.anomaly_map.weights.clone())
+    maps = np.concatenate([output.maps for output in outputs])
+    return Scores(np.concatenate([output.scores for output in outputs]), maps.max((1, 2)),
+                  np.array([map_level(one) for one in maps]), network.anomaly_map.weights.clone())
 
 
 def cross_scores(new_network: Callable[[], HetNet], cache: FeatureCache, images: np.ndarray, config: TrainingConfig,
                  folds: int, seed: int, device: torch.device, progress: bool) -> Scores:
     """Teach one model without each fold and score the fold by it; order as ``images``, the cache's images."""
     order = np.random.default_rng((seed, folds)).permutation(len(images))
-    scores, peaks, weights = np.empty(len(images)), np.empty(len(images)), []
+    scores, peaks, levels = np.empty((3, len(images)))
+    weights = []
     for fold in range(folds):
         held = np.sort(order[fold::folds])
         kept = np.setdiff1d(np.arange(len(images)), held)
@@ -68,9 +72,9 @@ def cross_scores(new_network: Callable[[], HetNet], cache: FeatureCache, images:
         Trainer(network, view, config, seed, device).run(lambda _: None, progress)
         settle_batch_norm(network, view, device)
         found = score_held_out(network, images[held], device)
-        scores[held], peaks[held] = found.scores, found.peaks
+        scores[held], peaks[held], levels[held] = found.scores, found.peaks, found.levels
         weights.append(found.stage_weights)
-    return Scores(scores, peaks, torch.stack(weights).mean(0))
+    return Scores(scores, peaks, levels, torch.stack(weights).mean(0))
 
 
 class CacheSubset:

@@ -32,11 +32,11 @@ def left_out_distances(descriptors: np.ndarray, views: int) -> np.ndarray:
     return apart.min(1)
 
 
-def learn_limits(apart: np.ndarray, images: np.ndarray, config: TrainingConfig, seed: int) -> DomainLimits:
-    """Limits from distances of good images that were not taught, and the statistics of all good images, uint8
-    (N, S, S, 3), and of their augmented views."""
+def learn_limits(apart: np.ndarray, levels: np.ndarray, images: np.ndarray, config: TrainingConfig, seed: int) -> DomainLimits:
+    """Limits from distances and map levels of good images that were not taught, and the statistics of all good images,
+    uint8 (N, S, S, 3), and of their augmented views."""
     found = [measure(view_of(images, item, config, seed)) for item in range(len(images) * config.views)]
-    return fit_limits(apart, fit_statistics(found))
+    return fit_limits(apart, levels, fit_statistics(found))
 
 
 def image_digests(images: np.ndarray) -> Tensor:

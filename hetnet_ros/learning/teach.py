@@ -96,7 +96,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     if not np.isfinite(scores.scores).all():
         raise InputError("teaching diverged (the network gives values that are not finite): lower training.learning_rate")
     calibration = fit_calibration(scores.scores, scores.peaks, false_reject=false_reject)
-    domain = learn_limits(apart, good.images, preset.training, seed)
+    domain = learn_limits(apart, scores.levels, good.images, preset.training, seed)
     records = tuple(TeacherRecord(config.model, found.sha256)
                     for config, found in zip((preset.network.cnn, preset.network.transformer), weights))
     summary = TrainingSummary(len(good.images), len(held), good.min_size, good.max_size, trainer.step, seed,

@@ -58,7 +58,7 @@ def test_a_mistyped_command_gets_a_suggestion(capsys):
     assert main(["evalute"]) == 2
     assert "there is no command 'evalute'; did you mean 'evaluate'?" in one_error_line(capsys)
     assert main(["xyzzy"]) == 2
-    assert "the commands are train, evaluate" in one_error_line(capsys)
+    assert "the commands are train, calibrate, evaluate" in one_error_line(capsys)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,9 @@ from model_fixtures import made_up_part
 STATISTICS = fit_statistics([measure(made_up_part(i)) for i in range(8)])
 
 
+LIMITS = DomainLimits(0.1, 0.2, 1.0, STATISTICS)
+
+
 @pytest.fixture(scope="module")
 def inspector(tiny_model):
     return PartInspector.load(tiny_model, "cpu")
@@ -39,7 +42,7 @@ def test_the_distance_is_to_the_nearest_reference():
     references = np.eye(3, dtype=np.float32)
     half = np.array([np.sqrt(0.5), np.sqrt(0.5), 0], np.float32)
     assert distances(references, np.stack([half, references[2]])) == pytest.approx([1 - np.sqrt(0.5), 0])
-    assert Domain(references, DomainLimits(0.1, 0.2, STATISTICS)).distance(half) == pytest.approx(1 - np.sqrt(0.5))
+    assert Domain(references, LIMITS).distance(half) == pytest.approx(1 - np.sqrt(0.5))
 
 
 
@@ -48,15 +51,22 @@ def test_the_distance_is_to_the_nearest_reference():
     (0.05, Verdict.PASS, True), (0.15, Verdict.PASS, False), (0.15, Verdict.REJECT, True), (0.25, Verdict.REJECT, False),
     (float("nan"), Verdict.PASS, False), (float("nan"), Verdict.REJECT, False)])
 def test_an_unfamiliar_image_does_not_pass_and_a_foreign_one_gives_no_verdict(distance, verdict, stands):
-    assert (DomainLimits(0.1, 0.2, STATISTICS).judge(distance, verdict, measure(made_up_part(7))) is None) == stands
+    assert (LIMITS.judge(distance, verdict, 0.5, measure(made_up_part(7))) is None) == stands
 
 
 def test_a_bad_exposure_leaves_no_verdict_standing():
-    reason, detail = DomainLimits(0.1, 0.2, STATISTICS).judge(0.01, Verdict.REJECT, measure(made_up_part(7) // 8))
+    reason, detail = LIMITS.judge(0.01, Verdict.REJECT, 0.5, measure(made_up_part(7) // 8))
     assert reason == "out_of_domain_dark" and "brightness" in detail
 
 
+@pytest.mark.parametrize("level", [1.1, float("nan")])
+def test_an_image_that_is_anomalous_all_over_is_no_defect(level):
+    reason, detail = LIMITS.judge(0.01, Verdict.REJECT, level, measure(made_up_part(7)))
+    assert reason == "out_of_domain_appearance" and "most of the image" in detail
+
+
 def test_limits_follow_the_spread_of_good_images():
-    tight, wide = (fit_limits(np.array(far), STATISTICS) for far in ([0.001, 0.002], [0.03, 0.06]))
+    tight, wide = (fit_limits(np.array(far), np.array([0.5, 0.6]), STATISTICS) for far in ([0.001, 0.002], [0.03, 0.06]))
+    assert 0.6 < tight.level < 1.2
     assert tight.familiar < wide.familiar and tight.foreign < wide.foreign
     assert wide.familiar == wide.foreign > 0.06  # parts that vary much are foreign only beyond their own spread
