@@ -5,6 +5,7 @@ It runs in the worker, after the verdict stands: whatever is wrong with intrinsi
 
 from __future__ import annotations
 
+import time
 import traceback
 
 from rclpy.callback_groups import CallbackGroup
@@ -44,6 +45,7 @@ class Locator:
         """Write poses into the message's defects, which are those of ``inspection`` in the same order; never raises."""
         if not (parameters.geometry_enabled and inspection.defects):
             return
+        started = time.perf_counter()
         try:
             found = self._locate(message, inspection, parameters)
         except Exception:  # a defect of ours costs the poses, not the verdict
@@ -61,6 +63,9 @@ class Locator:
                 fill_pose(defect, place.moved(*moved), parameters.target_frame)
             else:
                 fill_pose(defect, place, "", NoPose.NO_TRANSFORM.value if parameters.target_frame else "")
+        took = 1e3 * (time.perf_counter() - started)
+        message.timings.postprocess += took
+        message.timings.total += took
 
     def _locate(
         self, message: Inspection, inspection: result.Inspection, parameters: InspectorParameters
