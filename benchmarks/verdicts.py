@@ -60,7 +60,7 @@ def main() -> int:
         report = {"model": inspector.model_id, "counts": dataclasses.asdict(counts), "viewpoints": VIEWS}
         report["rates"] = [at_rate(inspector, found, counts, rate) for rate in RATES]
         report["multi_view"] = equal_rejects(found)
-        report["space"] = defects_in_space.measure(21 if args.quick else defects_in_space.PARTS, inspector, "front")
+        report["space"] = defects_in_space.measure(21 if args.quick else defects_in_space.PARTS)
         report["latency"] = verdict_latency.measure(model, args.device)
     print("\n".join(table(report)))
     if args.json:
@@ -177,7 +177,8 @@ def table(report: dict) -> list[str]:
                      f"{one['defective']['PASS'] / bad:16.1%} /{many['defective']['PASS'] / bad:6.1%}")
     lines.append("rejected bad where exactly so many good test parts are rejected, by score:")
     lines += [f"{row['rejected_good']:7.1%}   one {row['single']:.1%}, all {row['multi']:.1%}" for row in report["multi_view"]]
-    return [*lines, "", "3. defects in space at 400 mm, against the exact truth:", *defects_in_space.lines(report["space"]), "", *verdict_latency.lines(report["latency"])]
+    space = ["", "3. defects in space at 400 mm, against the exact truth:", *defects_in_space.lines(report["space"]), ""]
+    return [*lines, *space, *verdict_latency.lines(report["latency"])]
 
 
 if __name__ == "__main__":
