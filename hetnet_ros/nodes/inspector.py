@@ -54,6 +54,7 @@ class Inspector(LifecycleNode):
         # Its own reentrant group, so that the state can be asked for while a transition loads a model.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._pipeline = Pipeline(lambda: self._settings, lambda: self.get_clock().now().nanoseconds, self.get_logger())
+        self._parts: PartInspectionServer | None = None
         self._settings = inspector_parameters.declare(self)
         for warning in inspector_parameters.unknown_names(self._parameter_overrides):
             self.get_logger().warning(warning)
@@ -76,7 +77,6 @@ class Inspector(LifecycleNode):
             )
             for camera in self._settings.cameras
         ]
-        self._parts: PartInspectionServer | None = None
         light = MutuallyExclusiveCallbackGroup()
         self.create_subscription(Header, "~/view", self._pipeline.views.announce, 10, callback_group=light)
         self.create_subscription(RegionOfInterest, "roi", self._pipeline.views.restrict, 1, callback_group=light)
