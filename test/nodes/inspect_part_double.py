@@ -12,7 +12,7 @@ import threading
 import time
 from typing import Any, Callable
 
-from rclpy.action import ActionServer, CancelResponse
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.time import Time
@@ -27,7 +27,7 @@ MODEL = "0123456789abcdef"
 
 class InspectPartDouble(Node):
     """answer: called with the goal and the result of a good part, to be changed or replaced; raising aborts the goal.
-    most: views after which it gives its answer."""
+    most: views after which it gives its answer.  blind: no image reaches it.  refuses: it takes no goal."""
 
     def __init__(self, namespace: str) -> None:
         super().__init__("inspector", namespace=namespace)
@@ -44,13 +44,14 @@ class InspectPartDouble(Node):
             "~/inspect_part",
             self._execute,
             callback_group=group,
+            goal_callback=lambda _: GoalResponse.REJECT if self.refuses else GoalResponse.ACCEPT,
             cancel_callback=lambda _: CancelResponse.ACCEPT,
         )
 
     def mend(self) -> None:
         """Answer PASS, after all views."""
         self.answer: Callable[[Any, Any], Any] = lambda goal, result: result
-        self.most = 100
+        self.most, self.blind, self.refuses = 100, False, False
 
     def _execute(self, handle: Any) -> Any:
         goal = handle.request
@@ -62,7 +63,7 @@ class InspectPartDouble(Node):
                     handle.canceled()
                     return InspectPart.Result(reason="cancelled", part_id=goal.part_id)
                 since = [_ns(h) for h in self._views if h.frame_id == name and _ns(h) >= _ns_of(goal.not_before)]
-                fresh = [h for h in self._images[-20:] if since and _ns(h) >= since[0]]
+                fresh = [h for h in self._images[-20:] if since and _ns(h) >= since[0] and not self.blind]
                 used.update({name: fresh[0]} if fresh else {})
                 time.sleep(0.02)
             handle.publish_feedback(InspectPart.Feedback(views_done=len(used), last_view=ViewEvidence(view_id=name)))

@@ -200,6 +200,15 @@ def test_an_aborted_goal_and_one_that_never_ends_are_no_verdict(plan: PlannerCel
     assert (destination(outcome), outcome.reason) == ("REINSPECT", "inspection_timeout")
 
 
+@pytest.mark.parametrize(("fault", "reason"), [("blind", "inspection_timeout"), ("refuses", "goal_refused")])
+def test_an_inspector_without_images_and_one_that_refuses(
+    plan: PlannerCell, server: InspectPartDouble, fault: str, reason: str
+) -> None:
+    setattr(server, fault, True)
+    outcome = plan.take_part()
+    assert (destination(outcome), outcome.reason) == ("REINSPECT", reason)
+
+
 def test_a_motion_that_fails_sends_a_perfect_part_to_the_reinspect_fixture(
     plan: PlannerCell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
