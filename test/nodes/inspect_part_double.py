@@ -33,6 +33,7 @@ class InspectPartDouble(Node):
         super().__init__("inspector", namespace=namespace)
         self.mend()
         self.goals: list[Any] = []
+        self.cancelled = 0
         self._images: list[Header] = []
         self._views: list[Header] = []
         group = ReentrantCallbackGroup()
@@ -57,11 +58,16 @@ class InspectPartDouble(Node):
         goal = handle.request
         self.goals.append(goal)
         used: dict[str, Header] = {}
+        deadline = time.monotonic() + goal.timeout.sec
         for name in goal.view_ids[: self.most]:
             while name not in used:
                 if handle.is_cancel_requested:
                     handle.canceled()
+                    self.cancelled += 1
                     return InspectPart.Result(reason="cancelled", part_id=goal.part_id)
+                if time.monotonic() > deadline:
+                    handle.abort()
+                    return InspectPart.Result(reason="timeout", part_id=goal.part_id)
                 since = [_ns(h) for h in self._views if h.frame_id == name and _ns(h) >= _ns_of(goal.not_before)]
                 fresh = [h for h in self._images[-20:] if since and _ns(h) >= since[0] and not self.blind]
                 used.update({name: fresh[0]} if fresh else {})

@@ -243,13 +243,14 @@ def test_an_arm_that_cannot_pick_halts_until_a_person_starts_it_again(
 def test_a_planner_that_is_to_end_begins_nothing_new(plan: PlannerCell, server: InspectPartDouble) -> None:
     caller = Caller()
     client = InspectClient(plan.node, caller, "inspector", 10.0, 0.0)
-    seen = len(server.goals)
-    inspection = client.begin("lid", ["top"], True, 5.0)
+    seen, cancelled = len(server.goals), server.cancelled
+    inspection = client.begin("lid", ["top"], True, 20.0)
     wait_for(lambda: len(server.goals) > seen, "the goal")
     caller.stop()
     with pytest.raises(InspectionFailed, match="planner_stopped"):
         inspection.look("top", 5.0)
     inspection.abandon()
+    wait_for(lambda: server.cancelled > cancelled, "the goal in hand to be cancelled")
     with pytest.raises(InspectionFailed, match="planner_stopped"):
         client.begin("lid", ["top"], True, 5.0)
     assert len(server.goals) == seen + 1
