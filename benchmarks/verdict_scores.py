@@ -10,7 +10,7 @@ from tqdm import tqdm
 from verdict_parts import Counts, pictures
 
 from hetnet_ros.inspection.calibration import Calibration
-from hetnet_ros.inspection.domain import map_level
+from hetnet_ros.inspection.domain import MapSpread
 from hetnet_ros.inspection.image_statistics import ImageStatistics, measure
 from hetnet_ros.inspection.part_inspector import PartInspector
 from hetnet_ros.inspection.result import Box, Inspection, Thresholds, Verdict
@@ -46,7 +46,7 @@ def outputs(inspector: PartInspector, role: str, counts: Counts, cache: Path | N
         found = inspector._backend(to_tensor(batch))
         scores.append(found.scores)
         peaks.append(found.maps.max((1, 2)))
-        levels += [map_level(one) for one in found.maps]
+        levels += [MapSpread.of(one).level for one in found.maps]
         distances += [inspector.domain.distance(one) for one in found.descriptors]
         statistics += [tuple(vars(measure(image)).values()) for image in batch]
     result = Outputs(np.concatenate(scores).astype(np.float64), np.concatenate(peaks).astype(np.float64),
@@ -58,15 +58,17 @@ def outputs(inspector: PartInspector, role: str, counts: Counts, cache: Path | N
 
 def inspections(inspector: PartInspector, calibration: Calibration, found: Outputs) -> list[Inspection]:
     """The Inspection of each picture under ``calibration``, as the inspector decides it, without map and defects."""
-    return [_inspection(inspector, calibration, float(score), float(distance), float(level),
+    return [_inspection(inspector, calibration, float(score), float(distance),
+                        MapSpread(float(level), float(peak)),
                         ImageStatistics(*map(float, statistics)))
-            for score, distance, level, statistics in zip(found.scores, found.distances, found.levels, found.statistics)]
+            for score, distance, level, peak, statistics in zip(found.scores, found.distances, found.levels, found.peaks,
+                                                            found.statistics)]
 
 
-def _inspection(inspector: PartInspector, calibration: Calibration, raw: float, distance: float, level: float,
+def _inspection(inspector: PartInspector, calibration: Calibration, raw: float, distance: float, spread: MapSpread,
                 statistics: ImageStatistics) -> Inspection:
     verdict, reason, detail = calibration.decide(raw)
-    foreign = inspector.domain.limits.judge(distance, verdict, level, statistics)
+    foreign = inspector.domain.limits.judge(distance, verdict, spread, statistics)
     if foreign is not None:
         verdict, (reason, detail) = Verdict.UNCERTAIN, foreign
     return Inspection(verdict, reason, detail, calibration.calibrated_score(raw), raw, calibration.p_value(raw),

@@ -22,32 +22,48 @@ parts lie at 0.12 to 0.5, real defects of several data sets below 0.11."""
 MARGIN = 3.0
 """How many times the largest distance of a held-out good image counts as familiar still."""
 SMALLEST_SPREAD = 0.002
-LEAST_RISE = 0.3
-"""A map's level may always rise by this much (in its logarithm) over the highest of held-out good images."""
+LEAST_RISE = 0.4
+"""A map's level may always rise by this much (in its logarithm) over the highest of held-out good images: a large defect
+raises it a little everywhere, because the Transformer looks at the whole."""
+EVEN = 1 / 3
+"""A map whose median is more than this share of its peak is anomalous everywhere rather than somewhere."""
 
 MAX_REFERENCES = 1024
 
 
 @dataclass(frozen=True)
+class MapSpread:
+    """Median and largest value of a raw anomaly map."""
+
+    level: float
+    peak: float
+
+    @classmethod
+    def of(cls, raw_map: np.ndarray) -> MapSpread:
+        """raw_map: float32 (H, W); the median is taken of every other row and column."""
+        return cls(float(np.median(raw_map[::2, ::2])), float(raw_map.max()))
+
+
+@dataclass(frozen=True)
 class DomainLimits:
     """Cosine distances to the nearest taught view: up to ``familiar`` an image may PASS; beyond ``foreign`` (>= familiar)
-    no verdict stands.  ``level``: raw map value that at least half of an image stays below for any verdict to stand;
-    ``statistics``: what the image itself must keep within for that."""
+    no verdict stands.  ``level``: median of the raw map beyond which none stands if the map is even, too; ``statistics``:
+    what the image itself must keep within for any verdict to stand."""
 
     familiar: float
     foreign: float
     level: float
     statistics: StatisticLimits
 
-    def judge(self, distance: float, verdict: Verdict, level: float, found: ImageStatistics) -> tuple[str, str] | None:
+    def judge(self, distance: float, verdict: Verdict, spread: MapSpread, found: ImageStatistics) -> tuple[str, str] | None:
         """Reason token and detail that turn ``verdict`` into UNCERTAIN, or None where it may stand.
 
-        level: as of :func:`map_level`.  A distance or level of NaN is foreign.
+        spread: of the image's anomaly map.  A distance of NaN is foreign.
         """
         fault = self.statistics.fault(found)
-        if fault is None and not level <= self.level:
+        if fault is None and spread.level > self.level and spread.level > EVEN * spread.peak:
             fault = "appearance", (f"most of the image is unlike the taught ones (another part or view?): half of it differs "
-                                   f"by more than {level:.3g}, of good images by less than {self.level:.3g}")
+                                   f"by more than {spread.level:.3g}, of good images by less than {self.level:.3g}")
         if fault is None and not (distance <= self.familiar or (distance <= self.foreign and verdict != Verdict.PASS)):
             fault = "appearance", (f"the image does not look like the taught ones (another part, view or light?): its "
                                    f"distance to them is {distance:.3f}, good images stay below {self.familiar:.3f}")
@@ -69,11 +85,6 @@ class Domain:
 def distances(references: np.ndarray, descriptors: np.ndarray) -> np.ndarray:
     """Cosine distances of unit descriptors (M, D) to their nearest references (N, D): (M,)."""
     return 1 - (descriptors @ references.T).max(1)
-
-
-def map_level(raw_map: np.ndarray) -> float:
-    """Median of a raw anomaly map (H, W), from every other row and column."""
-    return float(np.median(raw_map[::2, ::2]))
 
 
 def fit_limits(apart: np.ndarray, levels: np.ndarray, statistics: StatisticLimits) -> DomainLimits:

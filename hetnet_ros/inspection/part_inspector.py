@@ -16,7 +16,7 @@ import numpy as np
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import REFERENCES, TAUGHT, Artifact, ModelCard, check_fits, load_artifact
 from hetnet_ros.inspection.backend import TorchBackend, resolve_device
-from hetnet_ros.inspection.domain import Domain, map_level
+from hetnet_ros.inspection.domain import Domain, MapSpread
 from hetnet_ros.inspection.image_statistics import measure
 from hetnet_ros.inspection.preprocessing import checked_roi, cut, to_tensor
 from hetnet_ros.inspection.region_of_interest import Region, score_inside
@@ -113,12 +113,12 @@ class PartInspector:
         """From one image's outputs to its Inspection; ``shares``: ms of preprocessing and of inference."""
         started = time.perf_counter()
         raw_score = float(raw_score)
-        finite, level = bool(np.isfinite(raw_map).all()), map_level(raw_map)
+        finite, spread = bool(np.isfinite(raw_map).all()), MapSpread.of(raw_map)
         if inside is not None:
             raw_score = score_inside(raw_map, inside, self.card.network.score, self.card.network.top_fraction)
             raw_map = np.where(inside, raw_map, np.float32(0))
         verdict, reason, detail = self.calibration.decide(raw_score)
-        foreign = self.domain.limits.judge(self.domain.distance(descriptor), verdict, level, measure(image))
+        foreign = self.domain.limits.judge(self.domain.distance(descriptor), verdict, spread, measure(image))
         if foreign is not None:
             verdict, (reason, detail) = Verdict.UNCERTAIN, foreign
         if not finite:

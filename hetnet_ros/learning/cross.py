@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hetnet_ros.inspection.backend import TorchBackend
-from hetnet_ros.inspection.domain import map_level
+from hetnet_ros.inspection.domain import MapSpread
 from hetnet_ros.inspection.preprocessing import to_tensor
 from hetnet_ros.learning.feature_cache import FeatureCache
 from hetnet_ros.learning.preset import TrainingConfig
@@ -54,7 +54,7 @@ def score_held_out(network: HetNet, images: np.ndarray, device: torch.device) ->
     outputs = [backend(batch) for batch in batches]
     maps = np.concatenate([output.maps for output in outputs])
     return Scores(np.concatenate([output.scores for output in outputs]), maps.max((1, 2)),
-                  np.array([map_level(one) for one in maps]), network.anomaly_map.weights.clone())
+                  np.array([MapSpread.of(one).level for one in maps]), network.anomaly_map.weights.clone())
 
 
 def cross_scores(new_network: Callable[[], HetNet], cache: FeatureCache, images: np.ndarray, config: TrainingConfig,

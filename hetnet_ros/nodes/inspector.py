@@ -54,6 +54,8 @@ class Inspector(LifecycleNode):
         Node.__init__(self, "inspector", **options)
         # Its own reentrant group, so that the state can be asked for while a transition loads a model.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
+        self._pipeline: Pipeline | None = None  # a wrong parameter ends the node before it has one
+        self._parts: PartInspectionServer | None = None
         self._settings = inspector_parameters.declare(self)
         self._locator = Locator(self, MutuallyExclusiveCallbackGroup(), self._settings.cameras)
         self._pipeline = Pipeline(
@@ -80,7 +82,6 @@ class Inspector(LifecycleNode):
             )
             for camera in self._settings.cameras
         ]
-        self._parts: PartInspectionServer | None = None
         light = MutuallyExclusiveCallbackGroup()
         self.create_subscription(Header, "~/view", self._pipeline.views.announce, 10, callback_group=light)
         self.create_subscription(RegionOfInterest, "roi", self._pipeline.views.restrict, 1, callback_group=light)
@@ -187,7 +188,8 @@ class Inspector(LifecycleNode):
         """Stop the worker before its publishers go."""
         if self._parts is not None:
             self._parts.end("inspector_inactive", "the inspector is being shut down")
-        self._pipeline.stop()
+        if self._pipeline is not None:
+            self._pipeline.stop()
         super().destroy_node()
 
     # ---- services and parameters -------------------------------------------------------------------------------------

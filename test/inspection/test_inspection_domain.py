@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hetnet_ros.inspection.domain import Domain, DomainLimits, distances, fit_limits
+from hetnet_ros.inspection.domain import Domain, DomainLimits, MapSpread, distances, fit_limits
 from hetnet_ros.inspection.image_statistics import fit_statistics, measure
 from hetnet_ros.inspection.part_inspector import PartInspector
 from hetnet_ros.inspection.result import Verdict
@@ -51,18 +51,19 @@ def test_the_distance_is_to_the_nearest_reference():
     (0.05, Verdict.PASS, True), (0.15, Verdict.PASS, False), (0.15, Verdict.REJECT, True), (0.25, Verdict.REJECT, False),
     (float("nan"), Verdict.PASS, False), (float("nan"), Verdict.REJECT, False)])
 def test_an_unfamiliar_image_does_not_pass_and_a_foreign_one_gives_no_verdict(distance, verdict, stands):
-    assert (LIMITS.judge(distance, verdict, 0.5, measure(made_up_part(7))) is None) == stands
+    assert (LIMITS.judge(distance, verdict, MapSpread(0.5, 1.0), measure(made_up_part(7))) is None) == stands
 
 
 def test_a_bad_exposure_leaves_no_verdict_standing():
-    reason, detail = LIMITS.judge(0.01, Verdict.REJECT, 0.5, measure(made_up_part(7) // 8))
+    reason, detail = LIMITS.judge(0.01, Verdict.REJECT, MapSpread(0.5, 1.0), measure(made_up_part(7) // 8))
     assert reason == "out_of_domain_dark" and "brightness" in detail
 
 
-@pytest.mark.parametrize("level", [1.1, float("nan")])
-def test_an_image_that_is_anomalous_all_over_is_no_defect(level):
-    reason, detail = LIMITS.judge(0.01, Verdict.REJECT, level, measure(made_up_part(7)))
+def test_an_image_that_is_anomalous_all_over_is_no_defect():
+    reason, detail = LIMITS.judge(0.01, Verdict.REJECT, MapSpread(1.1, 2.0), measure(made_up_part(7)))
     assert reason == "out_of_domain_appearance" and "most of the image" in detail
+    somewhere = MapSpread.of(np.pad(np.full((8, 8), 9.0, np.float32), 12, constant_values=1.1))
+    assert LIMITS.judge(0.01, Verdict.REJECT, somewhere, measure(made_up_part(7))) is None
 
 
 def test_limits_follow_the_spread_of_good_images():
