@@ -3,7 +3,7 @@
 
 1. false rejects against the promised rate, for three rates; false passes; injected faults caught as UNCERTAIN;
 2. three views of a part against one, at equal promised and at equal measured false-reject rate;
-3. defects in space (verdict_space.py);
+3. defects in space (defects_in_space.py);
 6. the latency budget of one view, by stage, over real DDS (verdict_latency.py).
 
     benchmarks/verdicts.py [--model MODEL.safetensors] [--cache DIR] [--json F]
@@ -22,9 +22,9 @@ import tempfile
 from pathlib import Path
 
 import cv2
+import defects_in_space
 import numpy as np
 import verdict_latency
-import verdict_space
 from scipy.stats import beta, binom
 from verdict_parts import FAULTS, VIEWPOINTS, Counts, pictures, plan
 from verdict_scores import Outputs, inspections, outputs
@@ -60,9 +60,11 @@ def main() -> int:
         report = {"model": inspector.model_id, "counts": dataclasses.asdict(counts), "viewpoints": VIEWS}
         report["rates"] = [at_rate(inspector, found, counts, rate) for rate in RATES]
         report["multi_view"] = equal_rejects(found)
-        report["space"] = verdict_space.measure()
+        print("\n".join(table(report)))
+        print("\n3. defects in space, at 400 mm")
+        report["space"] = defects_in_space.measure(12 if args.quick else 84)
         report["latency"] = verdict_latency.measure(model, args.device)
-    print("\n".join(table(report)))
+        print("\n".join(["", *verdict_latency.lines(report["latency"])]))
     if args.json:
         args.json.write_text(json.dumps(report, indent=1) + "\n")
     return 0
@@ -177,7 +179,7 @@ def table(report: dict) -> list[str]:
                      f"{one['defective']['PASS'] / bad:16.1%} /{many['defective']['PASS'] / bad:6.1%}")
     lines.append("rejected bad where exactly so many good test parts are rejected, by score:")
     lines += [f"{row['rejected_good']:7.1%}   one {row['single']:.1%}, all {row['multi']:.1%}" for row in report["multi_view"]]
-    return [*lines, "", *verdict_space.lines(report["space"]), "", *verdict_latency.lines(report["latency"])]
+    return lines
 
 
 if __name__ == "__main__":
