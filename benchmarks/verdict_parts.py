@@ -24,7 +24,7 @@ FACE = "front"
 VIEWPOINTS = (CameraPose(distance_mm=330.0), CameraPose(tilt_deg=20.0, azimuth_deg=0.0, distance_mm=330.0),
               CameraPose(tilt_deg=20.0, azimuth_deg=120.0, distance_mm=330.0))
 FAULTS = (*OPTICAL_FAULTS, "wrong_part", "frozen_camera")
-SEEDS = {"teach": 101, "calibrate": 202, "good": 303, "defective": 404, "fault": 505}
+SEEDS = {"teach": 101, "calibrate": 202, "good": 303, "defective": 404, "fault": 606}
 CAMERA = PinholeCamera.of_size(640, 480)
 
 
@@ -74,7 +74,7 @@ def plan(role: str, counts: Counts) -> list[tuple[int, int, str]]:
 def pictures(role: str, counts: Counts, size: int, cache: Path | None) -> np.ndarray:
     """uint8 (N, size, size, 3) in the order of :func:`plan`; kept in ``cache``, under a name that tells the cell's code."""
     shots = plan(role, counts)
-    path = cache / f"{role}_{len(shots)}_{size}_{_cell_digest()}.npy" if cache else None
+    path = cache / f"{role}_{len(shots)}_{size}_{cell_digest()}.npy" if cache else None
     if path and path.exists():
         return np.load(path, mmap_mode="r")
     images = np.stack([resize(picture(role, *shot), size) for shot in _bar(shots, f"photographing: {role}")])
@@ -88,7 +88,7 @@ def _bar(shots: list[tuple[int, int, str]], text: str) -> Iterator[tuple[int, in
     return iter(tqdm(shots, desc=text, unit="picture", disable=None))
 
 
-def _cell_digest() -> str:
+def cell_digest() -> str:
     import hetnet_ros.cell
 
     digest = hashlib.sha256(Path(__file__).read_bytes())

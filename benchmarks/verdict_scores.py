@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
-from verdict_parts import Counts, pictures
+from verdict_parts import Counts, cell_digest, pictures, plan
 
 from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.domain import MapSpread
@@ -36,10 +36,10 @@ class Outputs:
 
 def outputs(inspector: PartInspector, role: str, counts: Counts, cache: Path | None) -> Outputs:
     """Run the model over a role's pictures; kept in ``cache`` by the model's id."""
-    images = pictures(role, counts, inspector.card.network.image_size, cache)
-    path = cache / f"{role}_{len(images)}_{inspector.model_id}.npz" if cache else None
+    path = cache / f"{role}_{len(plan(role, counts))}_{inspector.model_id}_{cell_digest()}.npz" if cache else None
     if path and path.exists():
         return Outputs(**np.load(path))
+    images = pictures(role, counts, inspector.card.network.image_size, cache)
     scores, peaks, levels, distances, statistics = [], [], [], [], []
     for start in tqdm(range(0, len(images), BATCH), desc=f"inspecting: {role}", unit="batch", disable=None):
         batch = np.array(images[start:start + BATCH])

@@ -1,8 +1,12 @@
-"""One verdict on a part from several views of it (ours).
+"""One verdict on a part from several views of it (ours), by one of two rules.
 
-The part is good only if every view is, so the smallest p-value counts, corrected for how many views there are (Bonferroni):
-``n`` views reject a good part no more often than one view does, however much the views depend on each other.  In scores:
-each view is held against the thresholds of the n-th part of the rate.
+``bonferroni``: the smallest p-value counts, times the number of views.  ``n`` views reject a good part no more often than
+one view does, however much they depend on each other.  In scores: each view is held against the thresholds of the n-th
+part of the rate.
+
+``fisher``: the p-values' product counts (Fisher 1932), so several views that are a little suspicious add up.  It finds more
+and keeps the rate where the scores of a good part's views are independent of each other; where they are not, it may
+reject more good parts than promised.
 """
 
 from __future__ import annotations
@@ -11,9 +15,12 @@ import math
 from dataclasses import dataclass
 from typing import Sequence
 
+from scipy.special import gammaincc
+
 from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.result import Inspection, Thresholds, Verdict
 
+RULES = ("bonferroni", "fisher")
 _JUDGED = ("", "anomaly", "borderline")
 """Reasons of an inspection that judged the part; any other tells of a fault of the image."""
 
@@ -44,18 +51,23 @@ class PartVerdict:
     p_value: float = float("nan")
 
 
-def combine(views: Sequence[SeenView], planned: int, least: int) -> PartVerdict:
+def combine(views: Sequence[SeenView], planned: int, least: int, rule: str = "bonferroni") -> PartVerdict:
     """The verdict if no further view came.
 
-    planned: how many views the part gets at most, at least ``len(views)``.  least: how many usable ones a PASS needs.
+    planned: how many views the part gets at most, at least ``len(views)``; what is missing speaks for the part.  least: how
+    many usable ones a PASS needs.  rule: of :data:`RULES`; by either, a PASS needs every view below its threshold.
     A sure reject in one view rejects the part, whatever became of the others.  A view with a fault never lets it PASS.
     """
     usable = [index for index, view in enumerate(views) if view.usable]
-    p_value = min([1.0, *(planned * views[index].inspection.p_value for index in usable)]) if usable else float("nan")
+    p_value = _combined([views[index].inspection.p_value for index in usable], planned, rule)
+    rate = sum(views[index].calibration.false_reject for index in usable) / max(len(usable), 1)
     if usable:
         worst = max(usable, key=lambda index: _ratio(views[index], planned))
         view = views[worst]
-        if view.inspection.raw_score >= view.calibration.reject_among(planned):
+        if rule == "fisher" and planned > 1 and p_value <= rate:
+            return PartVerdict(Verdict.REJECT, "anomaly", f"all views together: p-value {p_value:.2g} is at or below "
+                               f"{rate:.2g}; most suspicious is view {view.view_id}", worst, p_value)
+        if (rule == "bonferroni" or planned == 1) and view.inspection.raw_score >= view.calibration.reject_among(planned):
             return PartVerdict(Verdict.REJECT, "anomaly", f"view {view.view_id}: score {view.inspection.score:.3f} is at or "
                                f"above {thresholds_among(view.calibration, planned).reject:.3f}", worst, p_value)
     for index, view in enumerate(views):
@@ -67,10 +79,23 @@ def combine(views: Sequence[SeenView], planned: int, least: int) -> PartVerdict:
         if not view.inspection.raw_score < view.calibration.accept_among(planned):
             return PartVerdict(Verdict.UNCERTAIN, "borderline", f"view {view.view_id}: score {view.inspection.score:.3f} "
                                f"is not below {thresholds_among(view.calibration, planned).accept:.3f}", index, p_value)
+    doubt = sum(views[index].calibration.doubt for index in usable) / max(len(usable), 1)
+    if rule == "fisher" and planned > 1 and usable and p_value <= rate + doubt:
+        return PartVerdict(Verdict.UNCERTAIN, "borderline", f"all views together: p-value {p_value:.2g} is at or below "
+                           f"{rate + doubt:.2g}", worst, p_value)
     if len(usable) < max(least, 1):
         return PartVerdict(Verdict.UNCERTAIN, "too_few_views", f"{len(usable)} usable views, a PASS needs {max(least, 1)}", -1,
                            p_value)
     return PartVerdict(Verdict.PASS, "", "", worst, p_value)
+
+
+def _combined(p_values: Sequence[float], planned: int, rule: str) -> float:
+    """p-value of "this part is good" over all its views, NaN without any; a missing view counts as p = 1."""
+    if not p_values:
+        return float("nan")
+    if rule == "fisher" and planned > 1:
+        return float(gammaincc(planned, -sum(math.log(value) for value in p_values)))  # chi-square, 2 * planned degrees
+    return min(1.0, planned * min(p_values))
 
 
 def thresholds_among(calibration: Calibration, planned: int) -> Thresholds:

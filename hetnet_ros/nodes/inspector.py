@@ -187,7 +187,8 @@ class Inspector(LifecycleNode):
         """Stop the worker before its publishers go."""
         if self._parts is not None:
             self._parts.end("inspector_inactive", "the inspector is being shut down")
-        self._pipeline.stop()
+        if self._pipeline is not None:
+            self._pipeline.stop()
         super().destroy_node()
 
     # ---- services and parameters -------------------------------------------------------------------------------------

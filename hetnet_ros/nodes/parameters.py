@@ -55,6 +55,7 @@ class InspectorParameters:
     inspect_part_timeout: float
     inspect_part_concurrent: str
     inspect_part_tries: int
+    inspect_part_combination: str
 
     @property
     def camera_names(self) -> tuple[str, ...]:
@@ -263,6 +264,12 @@ DECLARATIONS = (
         "queue",
         "What becomes of a goal while another is inspected: it waits, is refused, or ends the other.",
         choices=("queue", "refuse", "preempt"),
+    ),
+    Declaration(
+        "inspect_part.combination",
+        "bonferroni",
+        "How views are combined; fisher finds more, and keeps the promised rate if good parts' views are independent.",
+        choices=("bonferroni", "fisher"),
     ),
     Declaration(
         "inspect_part.tries",

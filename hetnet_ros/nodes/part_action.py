@@ -153,7 +153,8 @@ class PartInspectionServer:
         names = plan_views(request.view_ids, request.min_views, request.max_views)
         part = PartInspection(PartGoal(
             request.part_id, names, request.min_views or len(names), order.not_before_ns, request.stop_on_reject,
-            request.wait_for_view, parameters.inspect_part_tries, frozenset(parameters.camera_names)))
+            request.wait_for_view, parameters.inspect_part_tries, frozenset(parameters.camera_names),
+            parameters.inspect_part_combination))
         try:
             verdict = self._inspected(order, part)
         except Exception as error:  # a defect of ours must not look like a verdict

@@ -22,7 +22,7 @@ _TIME_REASONS = ("stale", "no_stamp", "stamp_in_future")
 class PartGoal:
     """What is asked for.  view_ids: one for each view wanted.  least: usable views that a PASS needs.  not_before_ns: ns on
     the node's clock.  tries: frames with a fault until a view counts as faulty.  cameras: names that bind a view to a
-    camera."""
+    camera.  rule: how views are combined."""
 
     part_id: str
     view_ids: tuple[str, ...]
@@ -32,6 +32,7 @@ class PartGoal:
     wait_for_view: bool = False
     tries: int = 3
     cameras: frozenset[str] = frozenset()
+    rule: str = "bonferroni"
 
 
 def plan_views(view_ids: Sequence[str], min_views: int, max_views: int) -> tuple[str, ...]:
@@ -168,7 +169,8 @@ class PartInspection:
         return None if slot is None or slot.in_work else slot
 
     def _verdict(self) -> PartVerdict:
-        return combine([evidence.seen for evidence in self._settled], len(self._slots), self.goal.least)
+        return combine([evidence.seen for evidence in self._settled], len(self._slots), self.goal.least,
+                       self.goal.rule)
 
     def _finished(self) -> bool:
         if len(self._settled) == len(self._slots):

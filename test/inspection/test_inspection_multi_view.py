@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hetnet_ros.inspection.multi_view import SeenView, combine, thresholds_among
+from hetnet_ros.inspection.multi_view import RULES, SeenView, combine, thresholds_among
 from hetnet_ros.inspection.result import Box, Inspection, Thresholds, Verdict
 from hetnet_ros.learning.calibrate import fit_calibration
 
@@ -41,6 +41,35 @@ def test_all_views_together_reject_no_more_good_parts_than_promised(correlation,
     assert mean <= 0.05 + 3 * error
     if correlation == 0:
         assert mean >= 0.02  # and the correction is not needlessly strict where views are independent
+
+
+def test_fishers_rule_keeps_the_rate_of_independent_views_and_finds_more():
+    """Defects shift the logarithms of all scores by 1.2 deviations."""
+    rng = np.random.default_rng(7)
+    rates = {(rule, shift): [] for rule in RULES for shift in (0.0, 1.2)}
+    for _ in range(30):
+        calibration = fit_calibration(*(2 * [np.exp(rng.normal(size=199))]), false_reject=0.05)
+        noise = rng.normal(size=(60, 3))
+        for (rule, shift), found in rates.items():
+            parts = [[view(float(s), str(k), calibration) for k, s in enumerate(row)] for row in np.exp(noise + shift)]
+            found.append(np.mean([combine(part, 3, 3, rule).verdict == Verdict.REJECT for part in parts]))
+    error = np.std(rates["fisher", 0.0]) / np.sqrt(30)
+    assert np.mean(rates["fisher", 0.0]) <= 0.05 + 3 * error
+    assert np.mean(rates["fisher", 1.2]) > np.mean(rates["bonferroni", 1.2]) + 0.1
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_further_views_never_take_a_reject_back(rule):
+    seen = [view(BAD, "a"), view(BAD, "b")]
+    early = combine(seen, 4, 4, rule)
+    late = combine([*seen, view(GOOD, "c"), view(GOOD, "d")], 4, 4, rule)
+    assert early.verdict == late.verdict == Verdict.REJECT and late.p_value <= early.p_value + 1e-12
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_view_that_is_very_suspicious_never_passes(rule):
+    found = combine([view(BAD, "a"), *(view(GOOD, name) for name in "bcdef")], 6, 6, rule)
+    assert found.verdict != Verdict.PASS and found.deciding == 0
 
 
 def test_one_view_is_judged_as_an_image_is():

@@ -41,10 +41,19 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 def executor() -> Iterator[Any]:
     """ROS in this process, with one executor that spins in a thread."""
     from rclpy.executors import MultiThreadedExecutor
+    from rclpy.impl.implementation_singleton import rclpy_implementation
 
     rclpy.init()
     spinning = MultiThreadedExecutor(num_threads=8)
-    thread = threading.Thread(target=spinning.spin, daemon=True)
+
+    def spin() -> None:
+        while rclpy.ok():
+            try:
+                return spinning.spin()
+            except rclpy_implementation.InvalidHandle:  # a test destroyed a publisher just as the executor looked at it
+                continue
+
+    thread = threading.Thread(target=spin, daemon=True)
     thread.start()
     yield spinning
     spinning.shutdown(timeout_sec=2)

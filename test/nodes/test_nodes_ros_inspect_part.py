@@ -82,6 +82,20 @@ def test_a_part_with_one_bad_view_is_rejected_and_the_view_named(cell: Cell, cli
     assert result.views[0].inspection.verdict == PASS and "back" in result.detail
 
 
+@pytest.mark.parametrize("rule", ["bonferroni", "fisher"])
+def test_views_are_combined_by_the_rule_of_the_parameter(cell: Cell, client: PartClient, rule: str) -> None:
+    assert cell.set_parameter("inspect_part.combination", rule).successful
+    try:
+        with camera(cell, good):
+            result = client.send(max_views=2).result()
+    finally:
+        assert cell.set_parameter("inspect_part.combination", "bonferroni").successful
+    first, second = (view.inspection.p_value for view in result.views)
+    product = first * second
+    expected = {"bonferroni": min(1.0, 2 * min(first, second)), "fisher": product * (1 - math.log(product))}[rule]
+    assert result.p_value == pytest.approx(expected, rel=1e-4)
+
+
 def test_it_ends_at_the_first_sure_reject_if_asked(cell: Cell, client: PartClient) -> None:
     with camera(cell, ruined):
         result = client.send(max_views=5, stop_on_reject=True).result()
