@@ -25,7 +25,7 @@ from sensor_msgs.msg import Image
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.result import Box
 from hetnet_ros.msg import Inspection
-from hetnet_ros.nodes.image_conversion import image_to_rgb
+from hetnet_ros.inspection.image_conversion import image_to_rgb
 
 _CONFIGURE_SECONDS = 120.0
 _SERVICE_SECONDS = 60.0

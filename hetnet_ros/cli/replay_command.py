@@ -1,0 +1,121 @@
+"""``hetnet replay``: a model on a rosbag2 recording, offline or live."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hetnet_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from hetnet_ros.evaluation.replay.labels import Labels
+    from hetnet_ros.evaluation.replay.outcome import ReplayRun
+    from hetnet_ros.evaluation.replay.showcase import Showcase
+    from hetnet_ros.inspection.part_inspector import PartInspector
+    from hetnet_ros.inspection.result import Box
+
+SUMMARY = "measure a model on a rosbag2 recording, offline or live"
+
+EPILOG = """\
+BAG is a .mcap or .db3 file or the folder of a recording (sqlite3 or mcap, compressed too).  Labels are looked for beside
+it: demo.labels.json or demo.labels.csv for demo.mcap; hetnet label helps to write them.
+
+examples:
+  hetnet replay demo.mcap --model lid.safetensors --json demo.json --report demo.html
+  hetnet replay demo.mcap --model lid.safetensors --live --rate 2
+
+Ctrl-C ends a replay early; its result so far is written and marked as partial, and the exit code is 130.
+See docs/replay.md."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bag", metavar="BAG", type=Path, help="rosbag2 recording: a .mcap or .db3 file, or its folder")
+    parser.add_argument("--model", metavar="FILE", type=Path, required=True, help="model file made by hetnet train")
+    parser.add_argument("--topic", metavar="T", action="append", default=[],
+                        help="image topic, raw or compressed; may be repeated offline (default: the only one)")
+    parser.add_argument("--labels", metavar="FILE", type=Path, help="labels, JSON or CSV (default: those beside BAG)")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write all results as JSON")
+    parser.add_argument("--report", metavar="FILE.html", type=Path, help="write a report with curves and pictures")
+    parser.add_argument("--roi", type=int, nargs=4, metavar=("X", "Y", "W", "H"),
+                        help="region to inspect, px, as the node's parameter roi (default: the whole image)")
+    parser.add_argument("--frames", type=int, metavar="N", help="stop after N frames")
+    parser.add_argument("--live", action="store_true",
+                        help="play the bag through the inspector node over DDS, in real time")
+    parser.add_argument("--rate", type=float, default=None, metavar="F", help="speed of --live (default: 1)")
+    parser.add_argument("--domain", type=int, metavar="ID",
+                        help="ROS domain of --live (default: one that is unlikely to be in use)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from hetnet_ros.evaluation.output_files import check_output_file
+    from hetnet_ros.evaluation.replay.label_files import find_label_file, read_labels
+    from hetnet_ros.inspection.bags import choose_topics, open_bag
+
+    _check(args)
+    bag = open_bag(args.bag)
+    label_file = args.labels or find_label_file(args.bag)
+    labels = read_labels(label_file) if label_file else None
+    topics = choose_topics(bag, args.topic or ([labels.topic] if labels and labels.topic else []))
+    if args.live and len(topics) > 1:
+        raise InputError("--live plays one topic; give one --topic, and run the command once for each camera")
+    check_output_file(args.json)
+    check_output_file(args.report)
+
+    from hetnet_ros.evaluation.replay.json_file import write_json
+    from hetnet_ros.evaluation.replay.offline import replay_offline
+    from hetnet_ros.evaluation.replay.report import write_report
+    from hetnet_ros.evaluation.replay.result import measure
+    from hetnet_ros.evaluation.replay.showcase import Showcase
+    from hetnet_ros.evaluation.replay.table import replay_text
+    from hetnet_ros.inspection.part_inspector import PartInspector
+
+    inspector = PartInspector.load(args.model, args.device)
+    showcase = Showcase(inspector.calibration) if args.report else None
+    progress = sys.stderr.isatty()
+    roi = _roi(args)
+    if args.live:
+        done = _live(args, bag, topics, labels, inspector, roi, showcase, progress)
+    else:
+        done = replay_offline(inspector, bag, topics, labels, roi, showcase, args.frames, progress)
+    if not done.frames:
+        why = f": {done.losses[0]}" if done.losses else ""
+        raise InputError(f"{args.bag}: no frame of {topics[0].name} was inspected{why}")
+    result = measure(done)
+    if args.json:
+        write_json(args.json, result)
+    if args.report:
+        write_report(args.report, result, showcase.frames())
+    print(replay_text(result))
+    if labels is None:
+        print("no labels: detection is not measured; hetnet label helps to write them")
+    for name, path in (("results", args.json), ("report", args.report)):
+        if path:
+            print(f"{name}: {path}")
+    return 130 if done.stopped.startswith("interrupted") else 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.frames is not None and args.frames < 1:
+        raise InputError(f"--frames is {args.frames}: use 1 or more")
+    for flag in ("rate", "domain"):
+        if getattr(args, flag) is not None and not args.live:
+            raise InputError(f"--{flag} belongs to --live; an offline replay goes as fast as the machine does")
+    if args.rate is not None and not 0.01 <= args.rate <= 100:
+        raise InputError(f"--rate is {args.rate:g}: use 0.01 to 100")
+    if args.domain is not None and not 0 <= args.domain <= 232:
+        raise InputError(f"--domain is {args.domain}: use 0 to 232")
+    if args.roi is not None and (min(args.roi) < 0 or min(args.roi[2:]) < 16):
+        raise InputError(f"--roi is {' '.join(map(str, args.roi))}: give X Y W H in pixels, at least 16 wide and high")
+
+
+def _roi(args: argparse.Namespace) -> Box | None:
+    from hetnet_ros.inspection.result import Box
+
+    return Box(*args.roi) if args.roi else None
+
+
+def _live(*a):
+    raise InputError("not yet")
