@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from hetnet_ros.evaluation.replay.labels import Labels
     from hetnet_ros.evaluation.replay.outcome import ReplayRun
     from hetnet_ros.evaluation.replay.showcase import Showcase
+    from hetnet_ros.inspection.bags import Bag, BagTopic
     from hetnet_ros.inspection.part_inspector import PartInspector
     from hetnet_ros.inspection.result import Box
+
+_NAMESPACE = "/hetnet_replay"
 
 SUMMARY = "measure a model on a rosbag2 recording, offline or live"
 
@@ -77,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     progress = sys.stderr.isatty()
     roi = _roi(args)
     if args.live:
-        done = _live(args, bag, topics, labels, inspector, roi, showcase, progress)
+        done = _live(args, bag, topics[0], labels, inspector, showcase, progress)
     else:
         done = replay_offline(inspector, bag, topics, labels, roi, showcase, args.frames, progress)
     if not done.frames:
@@ -117,5 +120,75 @@ def _roi(args: argparse.Namespace) -> Box | None:
     return Box(*args.roi) if args.roi else None
 
 
-def _live(*a):
-    raise InputError("not yet")
+def _live(
+    args: argparse.Namespace,
+    bag: Bag,
+    topic: BagTopic,
+    labels: Labels | None,
+    inspector: PartInspector,
+    showcase: Showcase | None,
+    progress: bool,
+) -> ReplayRun:
+    """Play the bag to an inspector in a process of its own, then draw the frames worth showing."""
+    import importlib.util
+    import itertools
+    import os
+    import tempfile
+    import time
+
+    from tqdm import tqdm
+
+    from hetnet_ros.cli.demo_processes import NodeProcesses, ros_environment
+    from hetnet_ros.evaluation.replay.live import draw_showcase, frame_brightness, live_run
+    from hetnet_ros.inspection.bags import image_frames
+    from hetnet_ros.inspection.bags.frames import COMPRESSED
+
+    if importlib.util.find_spec("rclpy") is None or importlib.util.find_spec("hetnet_ros.msg") is None:
+        raise InputError("--live needs ROS 2 and this package's messages: run scripts/setup, or source a ROS 2 "
+                         "installation and this package's install/setup.bash; an offline replay needs neither")
+    from hetnet_ros.nodes.process import prepare_environment
+
+    environment = ros_environment(args.domain if args.domain is not None else 30 + os.getpid() % 70)
+    os.environ.update(environment)
+    prepare_environment()
+    from hetnet_ros.nodes.bag_player import BagPlayer
+
+    rate = args.rate or 1.0
+    parameters = {
+        "model": args.model.absolute(),
+        "device": args.device,
+        "diagnostics_period": 0.25,
+        "image_transport": "compressed" if topic.type == COMPRESSED else "raw",
+        "roi": args.roi or [0, 0, 0, 0],
+    }
+    given = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+    stopped = ""
+    with tempfile.TemporaryDirectory(prefix="hetnet_replay_") as logs:
+        with NodeProcesses(Path(logs), environment) as nodes:
+            nodes.start("inspector", ["-r", f"__ns:={_NAMESPACE}", *given])
+            player = BagPlayer(_NAMESPACE, topic, rate, nodes.check)
+            started = time.perf_counter()
+            try:
+                try:
+                    player.start_inspector()
+                except InputError as error:
+                    raise InputError(f"{error}: {nodes.last_line('inspector')}") from None
+                started = time.perf_counter()
+                frames = itertools.islice(image_frames(bag, [topic]), args.frames)
+                try:
+                    for _ in tqdm(player.play(frames, frame_brightness), desc="playing", unit="frame",
+                                  total=topic.count, disable=not progress, leave=False):
+                        pass
+                    player.finish()
+                except KeyboardInterrupt:
+                    stopped = f"interrupted after {len(player.played())} frames"
+                seconds = time.perf_counter() - started
+                played, counts = player.played(), player.counts
+            finally:
+                player.close()
+    if args.frames is not None and len(played) == args.frames and not stopped:
+        stopped = f"after {args.frames} frames, as asked"
+    run = live_run(bag, topic, labels, inspector, played, counts, rate, seconds, stopped)
+    if showcase is not None and not stopped.startswith("interrupted"):
+        draw_showcase(showcase, run, bag, topic, labels, inspector, _roi(args))
+    return run

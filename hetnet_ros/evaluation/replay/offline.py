@@ -101,12 +101,12 @@ def _one(
         rgb = frame.rgb()
         decoded = time.perf_counter()
         if roi is not None and (roi.x + roi.width > rgb.shape[1] or roi.y + roi.height > rgb.shape[0]):
-            return replace(unjudged, reason="roi_outside_image", brightness=_brightness(rgb))
+            return replace(unjudged, reason="roi_outside_image", brightness=brightness(rgb))
         inspection = inspector.inspect(rgb, roi)
     except BadImage:
         return unjudged
     except InputError:
-        return replace(unjudged, brightness=_brightness(rgb))
+        return replace(unjudged, brightness=brightness(rgb))
     done = time.perf_counter()
     outcome = replace(
         unjudged,
@@ -116,7 +116,7 @@ def _one(
         raw_score=inspection.raw_score,
         p_value=inspection.p_value,
         regions=len(inspection.defects),
-        brightness=_brightness(rgb),
+        brightness=brightness(rgb),
         decode=1e3 * (decoded - begun),
         preprocess=inspection.timings.preprocess_ms,
         inference=inspection.timings.inference_ms,
@@ -139,6 +139,6 @@ def _count(tally: PixelTally, label: FrameLabel, inspection: Inspection, mask: n
     tally.add(label.condition, source_map(inspection), mask)
 
 
-def _brightness(rgb: np.ndarray) -> float:
+def brightness(rgb: np.ndarray) -> float:
     """Mean of a sparse grid of pixels, 0 to 1."""
     return float(rgb[::8, ::8].mean()) / 255
