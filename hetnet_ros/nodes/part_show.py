@@ -18,11 +18,11 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.image_conversion import image_to_rgb
 from hetnet_ros.inspection.result import Box
 from hetnet_ros.msg import Inspection
-from hetnet_ros.inspection.image_conversion import image_to_rgb
+from hetnet_ros.nodes.inspector_client import InspectorClient
 
-_CONFIGURE_SECONDS = 120.0
 _VERDICT_SECONDS = 30.0
 _OVERLAY_SECONDS = 3.0
 
