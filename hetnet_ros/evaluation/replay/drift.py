@@ -1,7 +1,7 @@
 """How score and light went over the recording, and where they jumped.
 
 Jumps are found by optimal partitioning with a penalty for each jump (PELT's cost and pruning; Killick, Fearnhead and
-Eckley, JASA 2012) on the means of short stretches, so that any length of bag costs the same.
+Eckley, JASA 2012) on the medians of short stretches, so that any length of bag costs the same.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ChangePoint:
 
 @dataclass(frozen=True)
 class Series:
-    """A value over time, as means of stretches of equally many frames.  seconds, values: (N,), N at most 400."""
+    """A value over time, as medians of stretches of equally many frames.  seconds, values: (N,), N at most 400."""
 
     name: str
     seconds: tuple[float, ...]
@@ -46,13 +46,14 @@ def make_series(name: str, seconds: np.ndarray, values: np.ndarray) -> Series:
         return Series(name, (), (), ())
     stretches = np.array_split(np.arange(len(values)), min(len(values), MOST_STRETCHES))
     times = np.array([seconds[part[0]] for part in stretches])
-    means = np.array([values[part].mean() for part in stretches])
-    bounds = [0, *change_points(means), len(means)]
-    levels = [float(means[begin:end].mean()) for begin, end in zip(bounds, bounds[1:])]
+    # The lower median is a value that occurred: a stretch across a jump belongs to one side of it.
+    medians = np.array([np.percentile(values[part], 50, method="lower") for part in stretches])
+    bounds = [0, *change_points(medians), len(medians)]
+    levels = [float(medians[begin:end].mean()) for begin, end in zip(bounds, bounds[1:])]
     changes = tuple(
         ChangePoint(float(times[place]), before, after) for place, before, after in zip(bounds[1:-1], levels, levels[1:])
     )
-    return Series(name, tuple(times.tolist()), tuple(means.tolist()), changes)
+    return Series(name, tuple(times.tolist()), tuple(medians.tolist()), changes)
 
 
 def change_points(values: np.ndarray) -> list[int]:
