@@ -83,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
         done = _live(args, bag, topics[0], labels, inspector, showcase, progress)
     else:
         done = replay_offline(inspector, bag, topics, labels, roi, showcase, args.frames, progress)
+    if not done.frames and done.stopped.startswith("interrupted"):
+        raise KeyboardInterrupt
     if not done.frames:
         why = f": {done.losses[0]}" if done.losses else ""
         raise InputError(f"{args.bag}: no frame of {topics[0].name} was inspected{why}")

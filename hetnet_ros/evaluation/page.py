@@ -27,6 +27,8 @@ svg { width: 100%; height: auto; } svg text { font-size: 13px; fill: var(--ink);
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(460px, 100%), 1fr)); gap: 1em; }
 figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
 figure div { display: flex; } figure img { width: 33.34%; display: block; }
+@media (max-width: 600px) { .tiles { display: grid; grid-template-columns: 1fr 1fr; gap: .6em; } .tile { padding: .5em .8em; }
+  .tile b { font-size: 1.5em; } }
 figcaption { padding: .4em .8em; } .PASS { color: var(--good); } .REJECT { color: var(--bad); } .UNCERTAIN { color: var(--unsure); }
 """
 

@@ -87,10 +87,10 @@ def test_ctrl_c_ends_it_with_a_partial_result_and_no_node_left(tiny_model, tmp_p
         out, _ = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode in (130, 2), out  # 2: interrupted before the first verdict
+    assert process.returncode == 130, out
     assert "Traceback" not in out
     assert not Path(f"/proc/{node}").exists()
-    if process.returncode == 130 and target.exists():
+    if target.exists():  # else it was interrupted before the first verdict
         assert json.loads(target.read_text())["complete"] is False
 
 

@@ -15,7 +15,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 30, 46
 
 @dataclass(frozen=True)
 class Line:
-    """A curve with its name and colour (a CSS value); ``steps`` draws it as points too."""
+    """A curve with its name and colour (a CSS value)."""
 
     name: str
     colour: str
@@ -25,10 +25,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Mark:
-    """A vertical dashed line at ``x`` with a word beside it."""
+    """A vertical dashed line at ``x`` with a word beside it, at the top or (``low``) at the bottom."""
 
     x: float
     text: str
+    low: bool = False
 
 
 def line_chart(title: str, lines: Sequence[Line], x_label: str, y_label: str, marks: Sequence[Mark] = (),
@@ -96,7 +97,7 @@ def _figure(title: str, plot: _Plot, shapes: list[str], x_label: str, y_label: s
         x = plot.x(mark.x)
         late = x > _WIDTH - 110
         parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{bottom}" stroke="var(--ink)" '
-                     f'stroke-dasharray="4 3"/><text x="{x + (-4 if late else 4):.1f}" y="{_TOP + 14 + 15 * (row % 4)}" '
+                     f'stroke-dasharray="4 3"/><text x="{x + (-4 if late else 4):.1f}" y="{bottom - 8 if mark.low else _TOP + 14 + 15 * (row % 4)}" '
                      f'text-anchor="{"end" if late else "start"}">{escape(mark.text)}</text>')
     parts.append(f'<text x="{middle}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(x_label)}</text>'
                  f'<text x="{_LEFT - 40}" y="{_TOP - 12}">{escape(y_label)}</text></svg>')

@@ -13,6 +13,8 @@ import numpy as np
 MOST_STRETCHES = 400
 _SHORTEST = 5
 """Stretches on either side of a jump, at least."""
+_FEWEST = 40
+"""Values below which a jump cannot be told from the difference between parts."""
 _LAGS = (1, 2, 4, 8, 16)
 """Distances over which the noise is judged: frames of one part resemble each other, and parts differ without drift."""
 _PENALTY = 10.0
@@ -59,7 +61,7 @@ def make_series(name: str, seconds: np.ndarray, values: np.ndarray) -> Series:
 def change_points(values: np.ndarray) -> list[int]:
     """Indices at which a new level begins, ascending; values (N,) finite."""
     count = len(values)
-    if count < 2 * _SHORTEST:
+    if count < _FEWEST:
         return []
     steps = [np.abs(values[lag:] - values[:-lag]) for lag in _LAGS if lag == 1 or lag <= count / 8]
     noise = max(1.4826 * float(np.median(step)) / np.sqrt(2) for step in steps)  # 1.4826: MAD to standard deviation

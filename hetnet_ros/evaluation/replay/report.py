@@ -135,7 +135,7 @@ def _curves(result: ReplayResult) -> list[str]:
     ):
         if curve.x:
             charts.append(line_chart(name, [Line(name, _MARK, curve.x, curve.y)], x, y,
-                                     [Mark(0.3, "AUPRO up to here")] if name == "PRO" else [], unit, unit))
+                                     [Mark(0.3, "AUPRO up to here", low=True)] if name == "PRO" else [], unit, unit))
     return charts
 
 
