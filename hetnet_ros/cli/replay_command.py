@@ -55,12 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from hetnet_ros.evaluation.output_files import check_output_file
     from hetnet_ros.evaluation.replay.label_files import find_label_file, read_labels
-    from hetnet_ros.inspection.bags import choose_topics, open_bag
+    from hetnet_ros.inspection.bags import choose_topics, open_bag, recorded_parts
 
     _check(args)
     bag = open_bag(args.bag)
     label_file = args.labels or find_label_file(args.bag)
     labels = read_labels(label_file) if label_file else None
+    if labels and labels.parts:
+        labels = labels.with_parts(recorded_parts(bag))
     topics = choose_topics(bag, args.topic or ([labels.topic] if labels and labels.topic else []))
     if args.live and len(topics) > 1:
         raise InputError("--live plays one topic; give one --topic, and run the command once for each camera")

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 def _bag_source(args: argparse.Namespace):
     """Which frames to teach from where the data are a recording, else None."""
     from hetnet_ros.evaluation.replay.label_files import find_label_file, read_labels
-    from hetnet_ros.inspection.bags import choose_topics, image_frames, is_bag, open_bag
+    from hetnet_ros.inspection.bags import choose_topics, image_frames, is_bag, open_bag, recorded_parts
     from hetnet_ros.learning.bag_images import MOST_IMAGES, BagSource
 
     if not args.data.exists() or not is_bag(args.data):
@@ -94,6 +94,7 @@ def _bag_source(args: argparse.Namespace):
     usable = None
     if found:
         labels, bag = read_labels(found), open_bag(args.data)
+        labels = labels.with_parts(recorded_parts(bag)) if labels.parts else labels
         topics = choose_topics(bag, [args.topic] if args.topic else [labels.topic] if labels.topic else [])
         known = [(frame.index, labels.find(frame.index, frame.stamp_ns)) for frame in image_frames(bag, topics)]
         usable = frozenset(index for index, label in known if label is not None and label.label == "good")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import cv2
 import numpy as np
 import pytest
-from bag_fixtures import write_bag
+from bag_fixtures import BEGIN, IMAGE, STEP, STORE, TOPIC, raw_image, write_bag
 from model_fixtures import made_up_part
+from rosbags.rosbag2 import StoragePlugin, Writer
 
 from hetnet_ros.cli.main import main
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.replay.label_files import find_label_file, read_labels, write_labels
 from hetnet_ros.evaluation.replay.segments import find_segments
-from hetnet_ros.inspection.bags import choose_topics, image_frames, open_bag
+from hetnet_ros.inspection.bags import choose_topics, image_frames, open_bag, recorded_parts
 
 
 def csv_file(tmp_path, text):
@@ -74,7 +76,7 @@ def test_labels_are_found_beside_the_bag(tmp_path):
         ("stamp,label\n1.2.3,bad\n", "stamp is '1.2.3'"),
         ('{"format": "coco"}', "is no label file"),
         ('{"format": "hetnet-labels-1", "frames": [3]}', "entry 0 of frames"),
-        ('{"format": "hetnet-labels-1", "frames": [{"label": "good"}]}', "neither frame nor stamp"),
+        ('{"format": "hetnet-labels-1", "frames": [{"label": "good"}]}', "neither frame, stamp nor part"),
         ('{"format": "hetnet-labels-1", "frames": [{"frame": 1.5, "label": "good"}]}', "frame is 1.5"),
         ('{"format": "hetnet-labels-1", "frames": [{"frame": 1, "label": "good", "boxes": 3}]}', "boxes a list"),
         ("{" * 100, "is no JSON"),
@@ -84,6 +86,37 @@ def test_mistakes_say_where(tmp_path, text, words):
     with pytest.raises(InputError) as caught:
         read_labels(csv_file(tmp_path, text))
     assert words in str(caught.value) and "demo.labels.csv" in str(caught.value)
+
+
+def inspection_cdr(stamp: int, part: str, order: str = "<") -> bytes:
+    """The first fields of a hetnet_ros/Inspection as DDS serialises them, and some more."""
+    data = struct.pack(f"{order}iI", *divmod(stamp, 10**9))
+    for text in ("cam", None, "anomaly", "score too high", part):
+        if text is None:
+            data += b"\x02"
+            continue
+        data += b"\0" * (-len(data) % 4) + struct.pack(f"{order}I", len(text) + 1) + text.encode() + b"\0"
+    return b"\x00" + (b"\x01" if order == "<" else b"\x00") + b"\0\0" + data + b"\0" * 40
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_labels_by_part_find_their_frames_through_recorded_inspections(tmp_path, order):
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        image = writer.add_connection(TOPIC, IMAGE, typestore=STORE)
+        verdict = writer.add_connection("/inspector/inspection", "hetnet_ros/msg/Inspection", msgdef="uint8 x", rihs01="x")
+        for index, part in enumerate(["lid_1", "lid_1", "lid_2", "lid_3"]):
+            stamp = BEGIN + index * STEP
+            writer.write(image, stamp, STORE.serialize_cdr(raw_image(made_up_part(index), stamp), IMAGE))
+            writer.write(verdict, stamp, inspection_cdr(stamp, part, order))
+        writer.write(verdict, BEGIN, b"\x00\x01\x00\x00rubbish")
+    bag = open_bag(tmp_path / "bag")
+    labels = read_labels(csv_file(tmp_path, "part,label,light\nlid_1,good,low\nlid_2,dent,high\n"))
+    labels = labels.with_parts(recorded_parts(bag))
+    found = [labels.find(frame.index, frame.stamp_ns) for frame in image_frames(bag, choose_topics(bag))]
+    assert [label and label.label for label in found] == ["good", "good", "dent", None]
+    assert labels.axes == ("light",) and any("part_id" in line for line in bag.losses)
+    with pytest.raises(InputError, match="tells of no such part"):
+        read_labels(csv_file(tmp_path, "part,label\nother,good\n")).with_parts(recorded_parts(bag))
 
 
 @pytest.fixture

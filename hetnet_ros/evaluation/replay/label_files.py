@@ -1,6 +1,6 @@
 """Label files beside a bag, JSON or CSV; docs/replay.md describes both.
 
-A frame is named by its number on its topic, by its stamp, or by a span of either.  Every column or key under
+A frame is named by its number on its topic, by its stamp, by a span of either, or by the part it shows.  Every column or key under
 ``conditions`` that is not one of ours is an axis of the conditions.
 """
 
@@ -121,8 +121,9 @@ def _from_csv(path: Path, text: str) -> Labels:
     except csv.Error as error:
         raise InputError(f"{path} is no CSV ({error})") from None
     header = [name.strip() for name in table[0]] if table else []
-    if "label" not in header or not {"frame", "stamp"} & set(header) or len(set(header)) != len(header):
-        raise InputError(f"{path}, line 1: {header} must have a column 'label' and one of 'frame' and 'stamp', each once")
+    if "label" not in header or not {"frame", "stamp", "part"} & set(header) or len(set(header)) != len(header):
+        raise InputError(f"{path}, line 1: {header} must have a column 'label' and one of 'frame', 'stamp' and 'part', "
+                         "each once")
     rows = []
     for number, cells in enumerate(table[1:], 2):
         cells = [cell.strip() for cell in cells]
@@ -140,7 +141,7 @@ def _from_csv(path: Path, text: str) -> Labels:
 
 
 def _labels(path: Path, topic: str, rows: list[tuple]) -> Labels:
-    frames, stamps = [], []
+    frames, stamps, parts = [], [], {}
     for where, frame, stamp, label, mask, boxes, part, conditions in rows:
         if label in (None, ""):
             continue  # a line of the template that nobody has filled in
@@ -154,10 +155,14 @@ def _labels(path: Path, topic: str, rows: list[tuple]) -> Labels:
         if stamp not in (None, ""):
             stamps.append((where, Span(*_span(stamp, where, True), entry)))
         elif frame in (None, ""):
-            raise InputError(f"{where}: neither frame nor stamp says which frame it is about")
-    if not frames and not stamps:
+            if not entry.part:
+                raise InputError(f"{where}: neither frame, stamp nor part says which frame it is about")
+            if entry.part in parts:
+                raise InputError(f"{where}: part {entry.part} is labelled twice; remove one of the labels")
+            parts[entry.part] = entry
+    if not frames and not stamps and not parts:
         raise InputError(f"{path} labels no frame; fill in the column or key 'label'")
-    return Labels(path, topic, _apart(frames), _apart(stamps))
+    return Labels(path, topic, _apart(frames), _apart(stamps), tuple(parts.items()))
 
 
 def _apart(spans: list[tuple[str, Span]]) -> tuple[Span, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -68,13 +69,15 @@ class Span:
 class Labels:
     """All labels of a bag.  frames, stamps: spans of frame numbers and of stamps, each without overlaps.
 
-    topic: the image topic they are for, empty for any.  source: the file, for people.
+    parts: labels by part id, for frames whose part the bag tells.  topic: the image topic they are for, empty for any.
+    source: the file, for people.
     """
 
     source: Path
     topic: str = ""
     frames: tuple[Span, ...] = ()
     stamps: tuple[Span, ...] = ()
+    parts: tuple[tuple[str, FrameLabel], ...] = ()
 
     @cached_property
     def _sorted(self) -> tuple[list[Span], list[int], list[Span], list[int]]:
@@ -91,13 +94,29 @@ class Labels:
     @cached_property
     def axes(self) -> tuple[str, ...]:
         """The conditions' axes in order of appearance."""
-        spans = (*self.frames, *self.stamps)
-        return tuple(dict.fromkeys(axis for span in spans for axis, _ in span.label.condition.values))
+        labels = [span.label for span in (*self.frames, *self.stamps)] + [label for _, label in self.parts]
+        return tuple(dict.fromkeys(axis for label in labels for axis, _ in label.condition.values))
 
     @property
     def count(self) -> int:
         """Entries in the file."""
-        return max(len(self.frames), len(self.stamps))
+        return max(len(self.frames), len(self.stamps), len(self.parts))
+
+    def with_parts(self, part_at: Mapping[int, str]) -> Labels:
+        """The labels by part turned into labels by stamp; ``part_at`` gives the part at each stamp (ns).
+
+        Raises InputError where no labelled part occurs.
+        """
+        if not self.parts:
+            return self
+        by_part = dict(self.parts)
+        taken = {span.first for span in self.stamps}
+        found = [Span(stamp, stamp, by_part[part]) for stamp, part in part_at.items()
+                 if part in by_part and stamp not in taken]
+        if not found:
+            raise InputError(f"{self.source} labels parts such as {self.parts[0][0]}, but the bag tells of no such part: it "
+                             "needs a recorded topic of hetnet_ros/Inspection; else label frames or stamps")
+        return replace(self, stamps=(*self.stamps, *found), parts=())
 
 
 def _look(spans: list[Span], starts: list[int], value: int) -> FrameLabel | None:

@@ -8,6 +8,17 @@ as a whole, needs an index, and unpacks a compressed one to disk first.  mcap re
 
 from hetnet_ros.inspection.bags.bag import Bag, is_bag, open_bag
 from hetnet_ros.inspection.bags.frames import BagFrame, choose_topics, image_frames
+from hetnet_ros.inspection.bags.recorded_parts import recorded_parts
 from hetnet_ros.inspection.bags.records import BagTopic, Record
 
-__all__ = ["Bag", "BagFrame", "BagTopic", "Record", "choose_topics", "image_frames", "is_bag", "open_bag"]
+__all__ = [
+    "Bag",
+    "BagFrame",
+    "BagTopic",
+    "Record",
+    "choose_topics",
+    "image_frames",
+    "is_bag",
+    "open_bag",
+    "recorded_parts",
+]
