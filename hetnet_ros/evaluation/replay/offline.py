@@ -16,11 +16,14 @@ from hetnet_ros.evaluation.replay.outcome import FrameOutcome, ReplayRun
 from hetnet_ros.evaluation.replay.pixel_tally import PixelTally
 from hetnet_ros.evaluation.replay.showcase import Showcase
 from hetnet_ros.inspection.bags import Bag, BagFrame, BagTopic, image_frames
+from hetnet_ros.inspection.frozen_camera import FrozenCamera
 from hetnet_ros.inspection.image_conversion import BadImage
 from hetnet_ros.inspection.maps import source_map
 from hetnet_ros.inspection.part_inspector import PartInspector
 from hetnet_ros.inspection.result import Box, Inspection, Verdict
 
+FROZEN_AFTER = 2
+"""As the node's parameter ``frozen_after``: the same pixels so many times in a row are no inspection."""
 TOPIC_AXIS = "topic"
 """Axis of the conditions that tells cameras apart where several topics are replayed."""
 
@@ -43,6 +46,7 @@ def replay_offline(
     """
     inspector.warm_up()
     tally, outcomes, stopped = PixelTally(), [], ""
+    cameras = {topic.name: FrozenCamera() for topic in topics}
     total = sum(topic.count for topic in topics) if all(topic.count is not None for topic in topics) else None
     started = time.perf_counter()
     try:
@@ -52,7 +56,8 @@ def replay_offline(
             if most is not None and len(outcomes) >= most:
                 stopped = f"after {most} frames, as asked"
                 break
-            outcomes.append(_one(inspector, frame, _label(labels, frame, len(topics) > 1), roi, tally, showcase))
+            label = _label(labels, frame, len(topics) > 1)
+            outcomes.append(_one(inspector, frame, label, roi, tally, showcase, cameras[frame.topic]))
     except KeyboardInterrupt:
         stopped = f"interrupted after {len(outcomes)} frames"
     axes = labels.axes if labels else ()
@@ -91,12 +96,15 @@ def _one(
     roi: Box | None,
     tally: PixelTally,
     showcase: Showcase | None,
+    camera: FrozenCamera,
 ) -> FrameOutcome:
     begun = time.perf_counter()
     unjudged = FrameOutcome(
         frame.index, frame.topic, frame.log_ns, frame.stamp_ns, Verdict.UNCERTAIN, "bad_image", np.nan, np.nan, np.nan,
         0, label.label, label.part, label.condition,
     )
+    if frame.message is not None and camera.repeats(frame.message.data, frame.stamp_ns) >= FROZEN_AFTER:
+        return replace(unjudged, reason="frozen_camera")
     try:
         rgb = frame.rgb()
         decoded = time.perf_counter()
