@@ -12,20 +12,25 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
+from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.bags import BagFrame, BagTopic
 from hetnet_ros.inspection.bags.frames import COMPRESSED
 from hetnet_ros.msg import Inspection
 from hetnet_ros.nodes.inspector_client import InspectorClient
 from hetnet_ros.nodes.qos import image_profile
 
+RCLError = rclpy_implementation.RCLError
+
 LONGEST_PAUSE = 10.0
 """Seconds; a longer pause in the recording is shortened to this."""
 _DISCOVERY_SECONDS = 30.0
 _QUIET_SECONDS = 3.0
 """After the last frame: how long without a verdict means that no more will come."""
+_REFUSED_SECONDS = 5.0
 _KEPT_VERDICTS = 1000
 
 
@@ -83,16 +88,29 @@ class BagPlayer(InspectorClient):
         )
         due, before = time.monotonic(), None
         for frame in frames:
+            if frame.message is None:
+                continue  # damaged bytes that no camera would have sent
             pause = 0.0 if before is None else (frame.log_ns - before) / 1e9 / self._rate
             before = frame.log_ns
             due = max(due, time.monotonic() - 1.0) + min(max(pause, 0.0), LONGEST_PAUSE)
             while (left := due - time.monotonic()) > 0:
                 self.spin(min(left, 0.02))
             stamp = self.node.get_clock().now().nanoseconds
-            self._images.publish(_stamped(frame.data, stamp))
+            self._publish(_stamped(frame.data, stamp))
             self._sent.append((_without_pixels(frame), stamp, brightness(frame)))
             self.spin(0.0)
             yield len(self._sent)
+
+    def _publish(self, data: bytes) -> None:
+        """Publish; a reliable publisher whose queue is full refuses for a moment, and is asked again."""
+        deadline = time.monotonic() + _REFUSED_SECONDS
+        while True:
+            try:
+                return self._images.publish(data)
+            except RCLError as error:
+                if time.monotonic() > deadline:
+                    raise InputError(f"an image could not be published ({error}); lower --rate") from None
+                self.spin(0.01)
 
     def finish(self) -> None:
         """Wait for the verdicts that are still on their way, and for the node's final counts."""

@@ -29,8 +29,8 @@ def find_label_file(bag: Path) -> Path | None:
     stem = re.sub(r"(_\d+)?(\.mcap|\.db3)(\.zstd)?$", "", bag.name)
     places = [bag.with_name(f"{name}.labels{kind}") for name in dict.fromkeys((bag.name, bag.stem, stem))
               for kind in (".json", ".csv")]
-    folder = bag if bag.is_dir() else bag.parent
-    places += [folder / f"labels{kind}" for kind in (".json", ".csv")] if bag.is_dir() else []
+    if bag.is_dir():
+        places += [bag / f"labels{kind}" for kind in (".json", ".csv")]
     return next((place for place in places if place.is_file()), None)
 
 

@@ -31,7 +31,10 @@ class BagFiles:
 def is_bag(path: Path) -> bool:
     """Whether ``path`` looks like a bag: a storage file, or a folder with ``metadata.yaml`` or storage files."""
     if path.is_dir():
-        return (path / METADATA).is_file() or bool(_storage_files(path))
+        try:
+            return (path / METADATA).is_file() or bool(_storage_files(path))
+        except OSError:
+            return False
     return path.name.endswith(SUFFIXES)
 
 

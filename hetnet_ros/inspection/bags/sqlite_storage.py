@@ -7,6 +7,7 @@ page only the messages on it.  With ``writable_schema`` on, SQLite reads a file 
 from __future__ import annotations
 
 import contextlib
+import errno
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -76,7 +77,10 @@ class SqliteStorage:
             path = self.path
             if path.suffix == ".zstd":
                 path = self._unpack(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hetnet_bag_"))))
-            database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
+            try:
+                database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
+            except sqlite3.Error as error:
+                raise OSError(errno.EIO, str(error)) from None
             stack.callback(database.close)
             database.text_factory = lambda text: text.decode(errors="replace")
             with contextlib.suppress(sqlite3.DatabaseError):
