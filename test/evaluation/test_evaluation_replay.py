@@ -71,6 +71,14 @@ def test_intervals_hold_zero_errors_and_bracket_the_exact_ones():
     assert not Rate.of_counts(0, 0).defined
 
 
+def test_the_recorded_rate_counts_frames_that_got_no_verdict():
+    stamps = [BEGIN + index * STEP for index in (0, 1, 2, 3, 2, 5)]
+    run = run_of(FRAMES[0], FRAMES[3], played=tuple(("/image", stamp) for stamp in stamps))
+    timing = measure(run).timing
+    assert timing.bag_rate_hz == pytest.approx(10) and timing.backward_stamps == 1
+    assert measure(run_of(FRAMES[0], FRAMES[3])).timing.bag_rate_hz == pytest.approx(10 / 3)
+
+
 def test_nothing_labelled_and_nothing_at_all_are_results_too():
     bare = measure(run_of(dataclasses.replace(FRAMES[0], label="")))
     assert not bare.figures.image_auroc.defined and not bare.rates.false_pass.defined

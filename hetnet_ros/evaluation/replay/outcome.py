@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hetnet_ros.evaluation.conditions import Condition
 from hetnet_ros.evaluation.datasets.labelled import GOOD
@@ -79,7 +79,8 @@ class ReplayRun:
     """Everything that was seen.
 
     mode: ``offline`` or ``live``.  pixels: counts by condition, of the frames whose truth is known pixel by pixel.
-    stopped: why the replay ended early, empty where it did not.  losses: what could not be read of the bag.
+    stopped: why the replay ended early, empty where it did not.  losses: what could not be read of the bag.  played: topic
+    and stamp (ns) of every frame that was published, live, those without a verdict included.
     """
 
     bag: str
@@ -97,4 +98,5 @@ class ReplayRun:
     stopped: str = ""
     losses: tuple[str, ...] = ()
     transport: Transport | None = None
-    axes: tuple[str, ...] = field(default_factory=tuple)
+    axes: tuple[str, ...] = ()
+    played: tuple[tuple[str, int], ...] = ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hetnet_ros.evaluation.replay.outcome import STAGES, FrameOutcome, ReplayRun
+from hetnet_ros.evaluation.replay.outcome import STAGES, ReplayRun
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Timing:
 def measure_timing(run: ReplayRun) -> Timing:
     """The timing of a replay."""
     frames = run.frames
-    bag_rate, bag_jitter, backward = _stamps(frames)
+    bag_rate, bag_jitter, backward = _stamps(run.played or [(frame.topic, frame.stamp_ns) for frame in frames])
     transport = run.transport
     return Timing(
         rate_hz=len(frames) / run.seconds if frames and run.seconds > 0 else 0.0,
@@ -62,10 +62,11 @@ def _spread(name: str, values: Sequence[float]) -> Spread:
     return Spread(name, float(p50), float(p95), float(p99), float(known.max()), float(known.std()))
 
 
-def _stamps(frames: Sequence[FrameOutcome]) -> tuple[float, float, int]:
+def _stamps(frames: Sequence[tuple[str, int]]) -> tuple[float, float, int]:
+    """Rate, jitter and backward steps of the recorded stamps; frames: topic and stamp (ns)."""
     steps = []
-    for topic in dict.fromkeys(frame.topic for frame in frames):
-        stamps = np.array([frame.stamp_ns for frame in frames if frame.topic == topic and frame.stamp_ns], np.int64)
+    for topic in dict.fromkeys(name for name, _ in frames):
+        stamps = np.array([stamp for name, stamp in frames if name == topic and stamp], np.int64)
         steps.append(np.diff(stamps) / 1e6)
     step = np.concatenate(steps) if steps else np.zeros(0)
     backward = int((step < 0).sum())
