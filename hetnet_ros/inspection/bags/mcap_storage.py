@@ -7,7 +7,6 @@ begins, reading goes on at the next chunk that the index at the file's end names
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -23,6 +22,7 @@ from hetnet_ros.inspection.bags.records import BagTopic, Losses, Record, is_reli
 
 _LARGEST = 1 << 30
 """Bytes of a record or of an unpacked chunk from which a length is taken for damage; recorders write megabytes."""
+
 
 class McapStorage:
     """One file, ``.mcap`` or ``.mcap.zstd``."""
@@ -131,20 +131,17 @@ class _PlacedReader:
     """A stream reader that knows where its current record begins."""
 
     def __init__(self, stream: IO[bytes], begin: int) -> None:
-        if stream.seekable() and not isinstance(stream, zstandard.ZstdDecompressionReader):
-            stream.seek(begin)
-            self._size = stream.seek(0, io.SEEK_END)
-            stream.seek(begin)
-        else:
+        if isinstance(stream, zstandard.ZstdDecompressionReader):
             _exactly(stream, begin)
-            self._size = None
+        else:
+            stream.seek(begin)
+        self._stream = stream
         self._reader = StreamReader(stream, skip_magic=True, emit_chunks=True, record_size_limit=_LARGEST)
-        self._begin = begin
         self.began = begin
 
     def records(self) -> Iterator[McapRecord]:
         for record in self._reader.records:
-            end = self._begin + self._reader._stream.count
+            end = self._stream.tell()
             yield record
             self.began = end
 
