@@ -95,10 +95,12 @@ def _tiles(result: ReplayResult) -> list[tuple[str, str]]:
     return [
         (_short(result.rates.false_pass), f"defects passed ({rate_texts(result.rates.false_pass)[1]})"),
         (_short(result.rates.false_reject), f"good rejected ({rate_texts(result.rates.false_reject)[1]})"),
-        (percent(figures.image_auroc), "image AUROC, %"),
-        (percent(figures.pixel_auroc), "pixel AUROC, %"),
-        (percent(figures.aupro), "AUPRO, %"),
-        (percent(result.f1_reject), "F1 at REJECT, %"),
+        *(
+            (percent(metric), f"{name}, %")
+            for name, metric in (("image AUROC", figures.image_auroc), ("pixel AUROC", figures.pixel_auroc),
+                                 ("AUPRO", figures.aupro), ("F1 at REJECT", result.f1_reject))
+            if metric.defined
+        ),
         *boxes,
     ]
 

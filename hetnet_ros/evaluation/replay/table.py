@@ -10,7 +10,7 @@ from hetnet_ros.evaluation.replay.result import ReplayResult
 from hetnet_ros.evaluation.replay.timing import Spread
 from hetnet_ros.evaluation.table import align, percent
 
-RATE_HEADINGS = ("frames", "labelled", "false PASS", "95 % interval", "false REJECT", "95 % interval", "UNCERTAIN")
+RATE_HEADINGS = ("condition", "labelled", "false PASS", "95 % interval", "false REJECT", "95 % interval", "UNCERTAIN")
 _SERIES = {"score": "score of frames not labelled defective", "brightness": "brightness"}
 
 
