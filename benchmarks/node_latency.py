@@ -185,7 +185,7 @@ def publish_images(rate: float, width: int, height: int) -> int:
     from rclpy.qos import QoSProfile, ReliabilityPolicy
     from sensor_msgs.msg import Image
 
-    from hetnet_ros.nodes.image_conversion import fill_image
+    from hetnet_ros.inspection.image_conversion import fill_image
     from hetnet_ros.nodes.process import run_node
 
     def make_node() -> Node:

@@ -77,7 +77,7 @@ def _goal(node, number: int) -> dict[str, float]:
     from sensor_msgs.msg import Image
 
     from hetnet_ros.action import InspectPart
-    from hetnet_ros.nodes.image_conversion import fill_image
+    from hetnet_ros.inspection.image_conversion import fill_image
 
     _Client.made = _Client.made or _Client(node)
     image = Image()

@@ -1,4 +1,5 @@
-"""What every test shares: a ROS of its own on this machine, and the fixtures of :mod:`model_fixtures`.
+"""What every test shares: a ROS of its own on this machine, and the fixtures of :mod:`model_fixtures` and
+:mod:`bag_fixtures`.
 
 The environment is set when pytest reads this file, before any test module imports rclpy.  Where ROS came as wheels,
 the interpreter has by then restarted itself once with the wheels' library path, so child processes that inherit
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["model_fixtures"]
+pytest_plugins = ["model_fixtures", "bag_fixtures"]
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -15,7 +15,7 @@ SUMMARY = "teach a part from defect-free images"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", type=Path,
                         help="folder of good images, or a category folder in MVTec layout (its train/good is used) or in that "
-                             "of another known data set")
+                             "of another known data set, or a rosbag2 recording")
     parser.add_argument("-o", "--output", metavar="MODEL.safetensors", type=Path, required=True, help="model file to write")
     parser.add_argument("--preset", default="edge", help="shipped preset by name, or the path of a YAML file (default: edge)")
     parser.add_argument("--steps", type=int, help="optimiser steps (default: the preset's)")
@@ -32,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name of the part in the model card (default: the folder's)")
     parser.add_argument("--weights", action="append", default=[], metavar="TEACHER=FILE",
                         help="safetensors file with the weights of a teacher, by timm name; may be repeated")
+    parser.add_argument("--topic", metavar="T", help="image topic of a recording (default: the only one)")
+    parser.add_argument("--labels", metavar="FILE", type=Path,
+                        help="labels of a recording, of which only frames labelled good are taught (default: those beside it)")
+    parser.add_argument("--images", type=int, metavar="N",
+                        help="how many frames of a recording to teach from, as unlike each other as can be (default: 100)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint that an interrupted run left")
 
 
@@ -48,10 +53,11 @@ def run(args: argparse.Namespace) -> int:
     preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, **changes))
     if not 0 <= args.seed < 2**31:
         raise InputError(f"--seed is {args.seed}: use 0 to {2**31 - 1}")
+    bag = _bag_source(args)
     try:
         report = teach(args.data, args.output, preset, seed=args.seed, device=args.device, part_name=args.name,
                        resume=args.resume, weight_files=_weight_files(args.weights),
-                       paths=_images_of_known_set(args.data),
+                       paths=_images_of_known_set(args.data), bag=bag,
                        false_reject=FALSE_REJECT if args.false_reject is None else args.false_reject)
     except KeyboardInterrupt:
         checkpoint = checkpoint_path(args.output)
@@ -69,6 +75,33 @@ def run(args: argparse.Namespace) -> int:
           f"p-values go down to {smallest_rate(len(report.calibration.good_scores)):.3f}")
     print(report.calibration.promise)
     return 0
+
+
+def _bag_source(args: argparse.Namespace):
+    """Which frames to teach from where the data are a recording, else None."""
+    from hetnet_ros.evaluation.replay.label_files import find_label_file, read_labels
+    from hetnet_ros.inspection.bags import choose_topics, image_frames, is_bag, open_bag, recorded_parts
+    from hetnet_ros.learning.bag_images import MOST_IMAGES, BagSource
+
+    if not args.data.exists() or not is_bag(args.data):
+        for flag in ("topic", "labels", "images"):
+            if getattr(args, flag) is not None:
+                raise InputError(f"--{flag} belongs to a recording, and {args.data} is none")
+        return None
+    if args.images is not None and not 4 <= args.images <= 100_000:
+        raise InputError(f"--images is {args.images}: use 4 to 100000")
+    found = args.labels or find_label_file(args.data)
+    usable = None
+    if found:
+        labels, bag = read_labels(found), open_bag(args.data)
+        labels = labels.with_parts(recorded_parts(bag)) if labels.parts else labels
+        topics = choose_topics(bag, [args.topic] if args.topic else [labels.topic] if labels.topic else [])
+        known = [(frame.index, labels.find(frame.index, frame.stamp_ns)) for frame in image_frames(bag, topics)]
+        usable = frozenset(index for index, label in known if label is not None and label.label == "good")
+        if not usable:
+            raise InputError(f"{found} labels no frame of {args.data} as good; teach from a recording of good parts")
+        print(f"labels in {found}: {len(usable)} of {len(known)} frames show good parts", file=sys.stderr)
+    return BagSource(args.data, args.topic or "", usable, args.images or MOST_IMAGES)
 
 
 def _images_of_known_set(data: Path) -> list[Path] | None:

@@ -62,8 +62,8 @@ class ConditionReport:
 
 
 @dataclass(frozen=True)
-class _Cell:
-    """The images of one combination of values, their counts added up once."""
+class ConditionCell:
+    """The images of one combination of values: raw scores, truth, and their pixels' counts added up."""
 
     condition: Condition
     scores: tuple[float, ...]
@@ -75,10 +75,16 @@ def report_conditions(
     conditions: Conditions, scores: Sequence[float], defective: Sequence[bool], counts: Sequence[PixelCounts]
 ) -> ConditionReport:
     """Score every condition.  scores (raw), defective (truth) and counts: one for each image, as in ``conditions``."""
-    cells = _cells(conditions, scores, defective, counts)
+    return report_cells(conditions, _cells(conditions, scores, defective, counts))
+
+
+def report_cells(conditions: Conditions, cells: Sequence[ConditionCell]) -> ConditionReport:
+    """The same from images that were added up by condition already."""
     rows: list[ConditionRow] = []
     for axis in conditions.axes:
         rows += _mark_worst([_row(axis, value, cells) for value in conditions.values_on(axis)])
+    scores = [score for cell in cells for score in cell.scores]
+    defective = [label for cell in cells for label in cell.defective]
     placed = [cell for cell in cells if cell.condition.values]
     scored = [cell for cell in placed if len(set(cell.defective)) == 2]
     return ConditionReport(
@@ -97,12 +103,12 @@ def report_conditions(
 
 def _cells(
     conditions: Conditions, scores: Sequence[float], defective: Sequence[bool], counts: Sequence[PixelCounts]
-) -> list[_Cell]:
+) -> list[ConditionCell]:
     members: dict[Condition, list[int]] = {}
     for index, condition in enumerate(conditions.of_images):
         members.setdefault(condition, []).append(index)
     return [
-        _Cell(
+        ConditionCell(
             condition,
             tuple(scores[index] for index in indices),
             tuple(defective[index] for index in indices),
@@ -112,13 +118,13 @@ def _cells(
     ]
 
 
-def _row(axis: str, value: str, cells: list[_Cell]) -> ConditionRow:
+def _row(axis: str, value: str, cells: Sequence[ConditionCell]) -> ConditionRow:
     chosen = [cell for cell in cells if cell.condition.on(axis) == value]
     bad = sum(sum(cell.defective) for cell in chosen)
     return ConditionRow(axis, value, _figures(chosen), sum(len(cell.defective) for cell in chosen) - bad, bad)
 
 
-def _figures(cells: list[_Cell]) -> Figures:
+def _figures(cells: Sequence[ConditionCell]) -> Figures:
     """Figures of the cells' images together; none is defined unless there are both good and defective ones."""
     defective = [label for cell in cells for label in cell.defective]
     if len(set(defective)) < 2:

@@ -21,7 +21,8 @@ def condition_section(report: ConditionReport) -> str:
     body = "".join(f"<tbody>{''.join(map(_row, block))}</tbody>" for block in condition_blocks(report))
     remarks = "".join(f"<p>{escape(remark)}</p>" for remark in condition_remarks(report))
     return (
-        f'<h2>By condition</h2>\n<table class="conditions"><thead><tr>{head}</tr></thead>{body}</table>\n{remarks}'
+        f'<h2>By condition</h2>\n<div class="wide" tabindex="0"><table class="conditions"><thead><tr>{head}</tr></thead>'
+        f"{body}</table></div>\n{remarks}"
         f'<p class="quiet">{_EXPLANATION} Conditions from {escape(report.source)}.</p>'
     )
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from hetnet_ros.evaluation.datasets import LabelledDataset, LabelledImage
+from hetnet_ros.evaluation.datasets import LabelledDataset
 from hetnet_ros.evaluation.result import EvaluationResult, ImageOutcome
+from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.image_files import read_rgb
 from hetnet_ros.inspection.maps import source_map
 from hetnet_ros.inspection.overlay import draw_overlay
 from hetnet_ros.inspection.part_inspector import PartInspector
-from hetnet_ros.inspection.result import Verdict
+from hetnet_ros.inspection.result import Inspection, Verdict
 
 _TRUTH_COLOUR = (0, 200, 255)
 _LONGEST_SIDE = 480
@@ -54,9 +55,17 @@ def make_exhibit(outcome: ImageOutcome, dataset: LabelledDataset, inspector: Par
     image = next(candidate for candidate in dataset.images if candidate.name == outcome.name)
     rgb = read_rgb(image.path)
     inspection = inspector.inspect(rgb)
-    overlay = draw_overlay(rgb, inspection, inspector.calibration)
-    heat = _coloured(source_map(inspection) / (1.5 * inspector.calibration.pixel))
-    return Exhibit(outcome, _small(_with_truth(rgb, image)), _small(heat), _small(overlay))
+    return Exhibit(outcome, *draw_pictures(rgb, inspection, image.mask(rgb.shape[:2]), inspector.calibration))
+
+
+def draw_pictures(
+    rgb: np.ndarray, inspection: Inspection, mask: np.ndarray | None, calibration: Calibration,
+    longest: int = _LONGEST_SIDE,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """An exhibit's three pictures, at most ``longest`` px long; mask: bool (H, W), the ground truth, None if unknown."""
+    overlay = draw_overlay(rgb, inspection, calibration)
+    heat = _coloured(source_map(inspection) / (1.5 * calibration.pixel))
+    return tuple(_small(picture, longest) for picture in (_with_truth(rgb, mask), heat, overlay))
 
 
 def _coloured(values: np.ndarray) -> np.ndarray:
@@ -65,8 +74,7 @@ def _coloured(values: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(cv2.applyColorMap(level, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
 
 
-def _with_truth(rgb: np.ndarray, image: LabelledImage) -> np.ndarray:
-    mask = image.mask(rgb.shape[:2])
+def _with_truth(rgb: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     if mask is None:
         return rgb
     picture = rgb.copy()
@@ -77,8 +85,8 @@ def _with_truth(rgb: np.ndarray, image: LabelledImage) -> np.ndarray:
     return picture
 
 
-def _small(rgb: np.ndarray) -> np.ndarray:
-    scale = _LONGEST_SIDE / max(rgb.shape[:2])
+def _small(rgb: np.ndarray, longest: int) -> np.ndarray:
+    scale = longest / max(rgb.shape[:2])
     if scale >= 1:
         return rgb
     width, height = (max(1, round(side * scale)) for side in (rgb.shape[1], rgb.shape[0]))

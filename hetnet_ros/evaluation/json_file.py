@@ -42,41 +42,42 @@ def to_json(result: EvaluationResult) -> dict:
         },
         "data": result.data,
         "fpr_limit": FPR_LIMIT,
-        **_metrics(total),
+        **metric_values(total),
         "counts": {
             "images": len(result.images),
             "good": total.good.total,
             "defective": total.defective.total,
             "regions": total.regions,
-            "good_verdicts": _verdicts(total.good),
-            "defective_verdicts": _verdicts(total.defective),
+            "good_verdicts": verdict_values(total.good),
+            "defective_verdicts": verdict_values(total.defective),
         },
         "seconds": result.seconds,
         "seconds_per_image": statistics.median(image.milliseconds for image in result.images) / 1000,
         "types": {
             group.name: {
-                **_metrics(group),
+                **metric_values(group),
                 "counts": {
                     "images": group.defective.total,
                     "regions": group.regions,
-                    "verdicts": _verdicts(group.defective),
+                    "verdicts": verdict_values(group.defective),
                 },
             }
             for group in result.types
         },
-        **_conditions(result.conditions),
+        **condition_values(result.conditions),
         "images": [_image(image) for image in result.images],
     }
 
 
-def _conditions(report: ConditionReport | None) -> dict:
+def condition_values(report: ConditionReport | None) -> dict:
+    """The keys ``conditions``, ``condition_means`` and ``condition_cells``."""
     if report is None:
         return {"conditions": [], "condition_means": {}, "condition_cells": None}
     rows = [
         {
             "axis": row.axis,
             "value": row.value,
-            **_metrics(row.figures),
+            **metric_values(row.figures),
             "images": row.images,
             "good": row.good,
             "defective": row.defective,
@@ -86,18 +87,20 @@ def _conditions(report: ConditionReport | None) -> dict:
     ]
     return {
         "conditions": rows,
-        "condition_means": {mean.axis: _metrics(mean.figures) for mean in report.means},
-        "condition_cells": {"cells": report.cell_count, **_metrics(report.cells)},
+        "condition_means": {mean.axis: metric_values(mean.figures) for mean in report.means},
+        "condition_cells": {"cells": report.cell_count, **metric_values(report.cells)},
     }
 
 
-def _metrics(group: GroupResult | Figures) -> dict:
+def metric_values(group: GroupResult | Figures) -> dict:
+    """The three figures by name, ``null`` where not defined, and ``undefined`` with the reasons."""
     metrics = {name: getattr(group, name) for name in _METRICS}
     values = {name: metric.value if metric.defined else None for name, metric in metrics.items()}
     return {**values, "undefined": {name: metric.reason for name, metric in metrics.items() if not metric.defined}}
 
 
-def _verdicts(counts: VerdictCounts) -> dict[str, int]:
+def verdict_values(counts: VerdictCounts) -> dict[str, int]:
+    """How often each verdict was given."""
     return {"pass": counts.passed, "reject": counts.rejected, "uncertain": counts.uncertain}
 
 

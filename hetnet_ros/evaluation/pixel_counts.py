@@ -47,10 +47,10 @@ def count_pixels(raw_map: np.ndarray, mask: np.ndarray | None = None) -> PixelCo
         raise ValueError("the anomaly map holds values that are not finite")
     bins = _ordered_bins(np.ascontiguousarray(raw_map, np.float32))
     if mask is None or not mask.any():
-        values, counts = np.unique(bins, return_counts=True)
+        values, counts = _histogram(bins)
         nothing = np.zeros(0, np.int64)
         return PixelCounts(values, counts, nothing.astype(np.uint32), nothing, nothing.astype(np.float64), 0)
-    values, counts = np.unique(bins[~mask], return_counts=True)
+    values, counts = _histogram(bins[~mask])
     _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     region_of_pixel = labels[mask]
     share = 1.0 / np.bincount(region_of_pixel).clip(min=1)
@@ -81,6 +81,18 @@ def _merge(bins: list[np.ndarray], columns: list[list[np.ndarray]]) -> tuple[np.
         return np.zeros(0, np.uint32), [np.zeros(0) for _ in columns]
     merged, position = np.unique(np.concatenate(bins), return_inverse=True)
     return merged, [np.bincount(position, np.concatenate(column), minlength=len(merged)) for column in columns]
+
+
+def _histogram(bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The bins in use, ascending, and how often each occurs; counting, which is several times as fast as sorting."""
+    if not bins.size:
+        return bins.ravel(), np.zeros(0, np.int64)
+    low = bins.min()
+    if int(bins.max()) - int(low) > bins.size:
+        return np.unique(bins, return_counts=True)
+    counts = np.bincount((bins - low).ravel())
+    used = np.flatnonzero(counts)
+    return used.astype(np.uint32) + low, counts[used]
 
 
 def _ordered_bins(values: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from html import escape
 from pathlib import Path
@@ -14,6 +13,7 @@ from hetnet_ros.evaluation.condition_section import condition_section
 from hetnet_ros.evaluation.datasets import LabelledDataset
 from hetnet_ros.evaluation.gallery import Exhibit, make_exhibit, worst_false_alarms, worst_misses
 from hetnet_ros.evaluation.output_files import write_file
+from hetnet_ros.evaluation.page import document, html_table, jpeg_uri, tiles
 from hetnet_ros.evaluation.result import EvaluationResult, ImageOutcome, VerdictCounts
 from hetnet_ros.evaluation.score_plot import score_plot
 from hetnet_ros.evaluation.table import HEADINGS, percent, remarks, rows
@@ -22,23 +22,6 @@ from hetnet_ros.inspection.result import Verdict
 
 #: How many images of each kind the gallery shows.
 GALLERY_SIZE = 8
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1240px; margin: 2em auto; padding: 0 1em; }
-h1 { margin-bottom: 0; } h2 { margin-top: 2em; border-bottom: 1px solid #ddd; } .quiet { color: #666; }
-.tiles { display: flex; flex-wrap: wrap; gap: 1em; margin: 1.5em 0; }
-.tile { border: 1px solid #ddd; border-radius: 8px; padding: .6em 1.2em; } .tile b { display: block; font-size: 1.8em; }
-table { border-collapse: collapse; } td, th { padding: .25em .9em; text-align: right; }
-td:first-child, th:first-child { text-align: left; } th { border-bottom: 2px solid #999; }
-tbody tr:last-child td { border-top: 2px solid #999; font-weight: bold; }
-.conditions tbody tr:last-child td { border-top: 1px solid #ccc; border-bottom: 1px solid #999; }
-.conditions tbody:last-child td { border: 0; font-weight: bold; } .conditions .worst td { color: #d62d2a; }
-svg { width: 100%; height: auto; } svg text { font-size: 13px; fill: #444; }
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(460px, 1fr)); gap: 1em; }
-figure { margin: 0; border: 1px solid #ddd; border-radius: 8px; overflow: hidden; }
-figure div { display: flex; } figure img { width: 33.34%; display: block; }
-figcaption { padding: .4em .8em; } .PASS { color: #26a052; } .REJECT { color: #d62d2a; } .UNCERTAIN { color: #b86f00; }
-"""
 
 
 def write_report(path: Path, result: EvaluationResult, dataset: LabelledDataset, inspector: PartInspector) -> None:
@@ -68,23 +51,19 @@ def report_html(result: EvaluationResult, dataset: LabelledDataset, inspector: P
         _gallery("Missed defects", _misses_text(misses), misses, dataset, inspector),
         _gallery("False alarms", _alarms_text(alarms), alarms, dataset, inspector),
     ]
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body>\n" + "\n".join(sections) + "\n</body></html>\n"
-    )
+    return document(title, sections)
 
 
 def _tiles(result: EvaluationResult) -> str:
     total = result.total
-    tiles = [
+    return tiles([
         (percent(total.image_auroc), "image AUROC, %"),
         (percent(total.pixel_auroc), "pixel AUROC, %"),
         (percent(total.aupro), "AUPRO, %"),
         (_share(total.defective.passed, total.defective), "defective passed"),
         (_share(total.good.rejected, total.good), "good rejected"),
         (str(total.good.uncertain + total.defective.uncertain), "uncertain"),
-    ]
-    return '<div class="tiles">' + "".join(f'<div class="tile"><b>{v}</b>{text}</div>' for v, text in tiles) + "</div>"
+    ])
 
 
 def _share(part: int, counts: VerdictCounts) -> str:
@@ -92,9 +71,7 @@ def _share(part: int, counts: VerdictCounts) -> str:
 
 
 def _table(result: EvaluationResult) -> str:
-    head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows(result))
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return html_table(HEADINGS, [rows(result)])
 
 
 def _misses_text(images: list[ImageOutcome]) -> str:
@@ -140,4 +117,4 @@ def _figure(exhibit: Exhibit) -> str:
 def _data_uri(rgb: np.ndarray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return jpeg_uri(buffer.getvalue())

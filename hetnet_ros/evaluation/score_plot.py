@@ -8,7 +8,7 @@ from html import escape
 from hetnet_ros.evaluation.result import EvaluationResult, ImageOutcome
 
 _WIDTH, _LANE, _LEFT, _RIGHT, _TOP = 900, 64, 90, 20, 26
-_GOOD, _BAD = "#26a052", "#d62d2a"
+_GOOD, _BAD = "var(--good)", "var(--bad)"
 
 
 def score_plot(result: EvaluationResult) -> str:
@@ -42,7 +42,7 @@ def _threshold(score: float, name: str, anchor: str) -> str:
     shift = -4 if anchor == "end" else 4
     return (
         f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 6}" y2="{_TOP + 2 * _LANE}" '
-        'stroke="#777" stroke-dasharray="4 3"/>'
+        'stroke="var(--rule)" stroke-dasharray="4 3"/>'
         f'<text x="{x + shift:.1f}" y="{_TOP - 10}" text-anchor="{anchor}">{name} {score:.2f}</text>'
     )
 
@@ -56,7 +56,7 @@ def _lane(name: str, images: list[ImageOutcome], row: int, colour: str) -> list[
     """Dots of one lane, spread over its height so that equal scores do not hide each other."""
     top = _TOP + row * _LANE
     parts = [
-        f'<rect x="{_LEFT}" y="{top}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_LANE}" fill="none" stroke="#ccc"/>',
+        f'<rect x="{_LEFT}" y="{top}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_LANE}" fill="none" stroke="var(--grid)"/>',
         f'<text x="{_LEFT - 8}" y="{top + _LANE / 2 + 4}" text-anchor="end">{name}</text>',
     ]
     for index, image in enumerate(images):

@@ -19,6 +19,7 @@ from hetnet_ros.inspection.artifact import REFERENCES, TAUGHT, ModelCard, Teache
 from hetnet_ros.inspection.backend import resolve_device
 from hetnet_ros.inspection.calibration import FALSE_REJECT, Calibration
 from hetnet_ros.inspection.domain import MAX_REFERENCES
+from hetnet_ros.learning.bag_images import BagSource, load_bag_images
 from hetnet_ros.learning.calibrate import check_rate, fit_calibration
 from hetnet_ros.learning.checkpoint import checkpoint_path, fingerprint, load_checkpoint, save_checkpoint
 from hetnet_ros.learning.cross import cross_scores, folds_for, score_held_out
@@ -54,10 +55,12 @@ class TeachReport:
 
 def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: str = "auto", part_name: str | None = None,
           resume: bool = False, weight_files: dict[str, str] | None = None, progress: bool = True,
-          paths: Sequence[Path] | None = None, false_reject: float = FALSE_REJECT) -> TeachReport:
+          paths: Sequence[Path] | None = None, bag: BagSource | None = None,
+          false_reject: float = FALSE_REJECT) -> TeachReport:
     """Teach the part shown in ``data`` and write the model to ``output``.
 
     paths: the good images, where ``data`` is laid out in a way that does not tell them by itself.
+    bag: which frames to use, where ``data`` is a rosbag2 recording.
     weight_files: timm model name -> safetensors file, for teachers that are nowhere else.  resume: go on from the
     checkpoint beside ``output``.  false_reject: share of good images that may be rejected.  Ctrl-C writes that checkpoint
     and raises KeyboardInterrupt.
@@ -68,7 +71,9 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     check_rate(false_reject)
     check_model_output(output)
     target = resolve_device(device)
-    good = load_good_images(Path(data), preset.network.image_size, preset.training.max_images, progress, paths)
+    size = preset.network.image_size
+    good = load_bag_images(bag, size, progress) if bag else load_good_images(
+        Path(data), size, preset.training.max_images, progress, paths)
     weights = [resolve_weights(t.model, (weight_files or {}).get(t.model))
                for t in (preset.network.cnn, preset.network.transformer)]
     torch.manual_seed(seed)
@@ -153,6 +158,6 @@ def check_model_output(output: Path) -> None:
 
 
 def _name(data: Path) -> str:
-    """The part's name: the folder's, skipping ``train/good``."""
+    """The part's name: the folder's, skipping ``train/good``, or the bag's."""
     parts = [p for p in data.resolve().parts if p not in ("train", "good")]
-    return parts[-1] if parts else "part"
+    return parts[-1].split(".mcap")[0].split(".db3")[0] if parts else "part"

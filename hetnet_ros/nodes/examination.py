@@ -17,10 +17,10 @@ import numpy as np
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.frozen_camera import FrozenCamera
+from hetnet_ros.inspection.image_conversion import BadImage, compressed_to_rgb, image_to_rgb
 from hetnet_ros.inspection.region_of_interest import Region, RegionError
 from hetnet_ros.inspection.result import Box, Inspection, Verdict
 from hetnet_ros.nodes.bridge import cv_bridge_fallback
-from hetnet_ros.nodes.image_conversion import BadImage, compressed_to_rgb, image_to_rgb
 from hetnet_ros.nodes.loaded_model import LoadedModel
 from hetnet_ros.nodes.measurements import Timings
 from hetnet_ros.nodes.parameters import InspectorParameters

@@ -14,8 +14,8 @@ from rclpy.node import Node
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection import result
 from hetnet_ros.inspection.geometry import DefectPose, NoPose, locate_defects
+from hetnet_ros.inspection.image_conversion import BadImage, depth_to_metres
 from hetnet_ros.msg import Inspection
-from hetnet_ros.nodes.image_conversion import BadImage, depth_to_metres
 from hetnet_ros.nodes.parameters import InspectorParameters
 from hetnet_ros.nodes.space_conversion import camera_model, fill_pose
 from hetnet_ros.nodes.space_inputs import SpaceInputs

@@ -13,22 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import rclpy
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.image_conversion import image_to_rgb
 from hetnet_ros.inspection.result import Box
 from hetnet_ros.msg import Inspection
-from hetnet_ros.nodes.image_conversion import image_to_rgb
+from hetnet_ros.nodes.inspector_client import InspectorClient
 
-_CONFIGURE_SECONDS = 120.0
-_SERVICE_SECONDS = 60.0
 _VERDICT_SECONDS = 30.0
 _OVERLAY_SECONDS = 3.0
 
@@ -56,46 +50,19 @@ class ShownPart:
     overlay: np.ndarray
 
 
-class PartShow:
+class PartShow(InspectorClient):
     """The client.  ``still_well`` is called while it waits, and raises if a node it depends on has ended."""
 
     def __init__(self, namespace: str, still_well: Callable[[], None]) -> None:
-        self._namespace, self._still_well = namespace, still_well
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, args=[], signal_handler_options=rclpy.SignalHandlerOptions.NO)
-        self._node = Node("part_show", namespace=namespace, context=self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
+        super().__init__("part_show", namespace, still_well)
         self._truths: dict[tuple[int, int], Inspection] = {}
         self._verdicts: dict[tuple[int, int], tuple[Inspection, float]] = {}
         self._pictures: dict[tuple[int, int], Image] = {}
         self._overlays: dict[tuple[int, int], Image] = {}
-        self._clients: dict[str, Any] = {}
         self._listen(Inspection, "virtual_camera/truth", lambda m: self._truths.__setitem__(_stamp(m), m))
         self._listen(Inspection, "inspector/inspection", self._on_verdict)
         self._listen(Image, "image", lambda m: self._pictures.__setitem__(_stamp(m), m))
         self._listen(Image, "inspector/overlay", lambda m: self._overlays.__setitem__(_stamp(m), m))
-
-    def close(self) -> None:
-        """Leave the graph."""
-        self._executor.shutdown(timeout_sec=1.0)
-        self._node.destroy_node()
-        rclpy.try_shutdown(context=self._context)
-
-    def start_inspector(self) -> None:
-        """Configure and activate the inspector; InputError if it refuses."""
-        for label, number in (
-            ("configure", Transition.TRANSITION_CONFIGURE),
-            ("activate", Transition.TRANSITION_ACTIVATE),
-        ):
-            answer = self._call(
-                ChangeState,
-                "inspector/change_state",
-                ChangeState.Request(transition=Transition(id=number)),
-                _CONFIGURE_SECONDS,
-            )
-            if not answer.success:
-                raise InputError(f"the inspector refused to {label}")
 
     def show(self, indices: Iterable[int]) -> Iterator[ShownPart]:
         """Show these parts in turn; each is given as soon as its verdict is there."""
@@ -103,12 +70,12 @@ class PartShow:
             for kept in (self._truths, self._verdicts, self._pictures, self._overlays):
                 kept.clear()
             self._set(Parameter("part_index", value=index))
-            stamp = self._wait(
+            stamp = self.wait(
                 lambda wanted=f"_{index:04d}": self._judged(wanted), _VERDICT_SECONDS, f"the verdict on part {index}"
             )
             deadline = time.monotonic() + _OVERLAY_SECONDS
             while stamp not in self._overlays and time.monotonic() < deadline:
-                self._spin()
+                self.spin()
             yield self._shown(index, stamp)
 
     def _judged(self, suffix: str) -> tuple[int, int] | None:
@@ -140,42 +107,16 @@ class PartShow:
     # ---- ROS ---------------------------------------------------------------------------------------------------------
 
     def _listen(self, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
-        self._node.create_subscription(kind, f"{self._namespace}/{topic}", callback, 10)
+        self.node.create_subscription(kind, f"{self.namespace}/{topic}", callback, 10)
 
     def _on_verdict(self, message: Inspection) -> None:
-        self._verdicts[_stamp(message)] = (message, self._node.get_clock().now().nanoseconds * 1e-9)
+        self._verdicts[_stamp(message)] = (message, self.node.get_clock().now().nanoseconds * 1e-9)
 
     def _set(self, *parameters: Parameter) -> None:
         request = SetParameters.Request(parameters=[parameter.to_parameter_msg() for parameter in parameters])
-        for result in self._call(SetParameters, "virtual_camera/set_parameters", request, _SERVICE_SECONDS).results:
+        for result in self.call(SetParameters, "virtual_camera/set_parameters", request).results:
             if not result.successful:
                 raise InputError(f"the virtual camera refused a parameter: {result.reason}")
-
-    def _call(self, kind: Any, name: str, request: Any, seconds: float) -> Any:
-        if name not in self._clients:
-            self._clients[name] = self._node.create_client(kind, f"{self._namespace}/{name}")
-        client = self._clients[name]
-        self._wait(client.service_is_ready, _SERVICE_SECONDS, f"the service {name}")
-        future = client.call_async(request)
-        self._wait(future.done, seconds, f"an answer of {name}")
-        return future.result()
-
-    def _wait(self, condition: Callable[[], Any], seconds: float, what: str) -> Any:
-        deadline = time.monotonic() + seconds
-        while not (value := condition()):
-            self._spin()
-            if time.monotonic() > deadline:
-                raise InputError(
-                    f"waited {seconds:g} s in vain for {what}; is another program keeping the processor busy?"
-                )
-        return value
-
-    def _spin(self) -> None:
-        self._still_well()
-        try:
-            self._executor.spin_once(timeout_sec=0.05)
-        except ExternalShutdownException:
-            raise KeyboardInterrupt from None
 
 
 def _stamp(message: Any) -> tuple[int, int]:

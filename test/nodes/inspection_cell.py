@@ -80,7 +80,7 @@ class Cell:
         from rclpy.duration import Duration
         from sensor_msgs.msg import Image
 
-        from hetnet_ros.nodes.image_conversion import fill_image
+        from hetnet_ros.inspection.image_conversion import fill_image
 
         message = Image()
         message.header.stamp = (self.node.get_clock().now() - Duration(seconds=age)).to_msg()

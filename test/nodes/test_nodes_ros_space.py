@@ -19,7 +19,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from hetnet_ros.msg import Inspection, KeepOutZones
-from hetnet_ros.nodes.image_conversion import fill_image
+from hetnet_ros.inspection.image_conversion import fill_image
 from hetnet_ros.nodes.space_conversion import rotation_matrix
 from hetnet_ros.nodes.target_frame import TargetFrame
 

@@ -1,6 +1,6 @@
 """Image messages to uint8 RGB arrays, and arrays back to image messages, in plain numpy and OpenCV.
 
-This is the node's own converter because cv_bridge cannot be relied on: it is absent where ROS comes as wheels, breaks
+This is the package's own converter because cv_bridge cannot be relied on: it is absent where ROS comes as wheels, breaks
 on NumPy 2 or OpenCV 5 in several distributions, and does not check a frame against its own header.  A frame that does
 not add up raises :class:`BadImage`; nothing is guessed, so that a half-received frame can never be judged as if it were
 whole.  Encodings are those of ``sensor_msgs/image_encodings.hpp``.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from hetnet_ros.nodes.image_conversion import ENCODINGS, BadImage, compressed_to_rgb, fill_image, image_to_rgb
+from hetnet_ros.inspection.image_conversion import ENCODINGS, BadImage, compressed_to_rgb, fill_image, image_to_rgb
 
 HEIGHT, WIDTH = 24, 32
 

@@ -1,0 +1,198 @@
+"""``hetnet replay``: a model on a rosbag2 recording, offline or live."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hetnet_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from hetnet_ros.evaluation.replay.labels import Labels
+    from hetnet_ros.evaluation.replay.outcome import ReplayRun
+    from hetnet_ros.evaluation.replay.showcase import Showcase
+    from hetnet_ros.inspection.bags import Bag, BagTopic
+    from hetnet_ros.inspection.part_inspector import PartInspector
+    from hetnet_ros.inspection.result import Box
+
+_NAMESPACE = "/hetnet_replay"
+
+SUMMARY = "measure a model on a rosbag2 recording, offline or live"
+
+EPILOG = """\
+BAG is a .mcap or .db3 file or the folder of a recording (sqlite3 or mcap, compressed too).  Labels are looked for beside
+it: demo.labels.json or demo.labels.csv for demo.mcap; hetnet label helps to write them.
+
+examples:
+  hetnet replay demo.mcap --model lid.safetensors --json demo.json --report demo.html
+  hetnet replay demo.mcap --model lid.safetensors --live --rate 2
+
+Ctrl-C ends a replay early; its result so far is written and marked as partial, and the exit code is 130.
+See docs/replay.md."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bag", metavar="BAG", type=Path, help="rosbag2 recording: a .mcap or .db3 file, or its folder")
+    parser.add_argument("--model", metavar="FILE", type=Path, required=True, help="model file made by hetnet train")
+    parser.add_argument("--topic", metavar="T", action="append", default=[],
+                        help="image topic, raw or compressed; may be repeated offline (default: the only one)")
+    parser.add_argument("--labels", metavar="FILE", type=Path, help="labels, JSON or CSV (default: those beside BAG)")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write all results as JSON")
+    parser.add_argument("--report", metavar="FILE.html", type=Path, help="write a report with curves and pictures")
+    parser.add_argument("--roi", type=int, nargs=4, metavar=("X", "Y", "W", "H"),
+                        help="region to inspect, px, as the node's parameter roi (default: the whole image)")
+    parser.add_argument("--frames", type=int, metavar="N", help="stop after N frames")
+    parser.add_argument("--live", action="store_true",
+                        help="play the bag through the inspector node over DDS, in real time")
+    parser.add_argument("--rate", type=float, default=None, metavar="F", help="speed of --live (default: 1)")
+    parser.add_argument("--domain", type=int, metavar="ID",
+                        help="ROS domain of --live (default: one that is unlikely to be in use)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from hetnet_ros.evaluation.output_files import check_output_file
+    from hetnet_ros.evaluation.replay.label_files import find_label_file, read_labels
+    from hetnet_ros.inspection.bags import choose_topics, open_bag, recorded_parts
+
+    _check(args)
+    bag = open_bag(args.bag)
+    label_file = args.labels or find_label_file(args.bag)
+    labels = read_labels(label_file) if label_file else None
+    if labels and labels.parts:
+        labels = labels.with_parts(recorded_parts(bag))
+    topics = choose_topics(bag, args.topic or ([labels.topic] if labels and labels.topic else []))
+    if args.live and len(topics) > 1:
+        raise InputError("--live plays one topic; give one --topic, and run the command once for each camera")
+    check_output_file(args.json)
+    check_output_file(args.report)
+
+    from hetnet_ros.evaluation.replay.json_file import write_json
+    from hetnet_ros.evaluation.replay.offline import replay_offline
+    from hetnet_ros.evaluation.replay.report import write_report
+    from hetnet_ros.evaluation.replay.result import measure
+    from hetnet_ros.evaluation.replay.showcase import Showcase
+    from hetnet_ros.evaluation.replay.table import replay_text
+    from hetnet_ros.inspection.part_inspector import PartInspector
+
+    inspector = PartInspector.load(args.model, args.device)
+    showcase = Showcase(inspector.calibration) if args.report else None
+    progress = sys.stderr.isatty()
+    roi = _roi(args)
+    if args.live:
+        done = _live(args, bag, topics[0], labels, inspector, showcase, progress)
+    else:
+        done = replay_offline(inspector, bag, topics, labels, roi, showcase, args.frames, progress)
+    if not done.frames and done.stopped.startswith("interrupted"):
+        raise KeyboardInterrupt
+    if not done.frames:
+        why = f": {done.losses[0]}" if done.losses else ""
+        raise InputError(f"{args.bag}: no frame of {topics[0].name} was inspected{why}")
+    result = measure(done)
+    if args.json:
+        write_json(args.json, result)
+    if args.report:
+        write_report(args.report, result, showcase.frames())
+    print(replay_text(result))
+    if labels is None:
+        print("no labels: detection is not measured; hetnet label helps to write them")
+    for name, path in (("results", args.json), ("report", args.report)):
+        if path:
+            print(f"{name}: {path}")
+    return 130 if done.stopped.startswith("interrupted") else 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.frames is not None and args.frames < 1:
+        raise InputError(f"--frames is {args.frames}: use 1 or more")
+    for flag in ("rate", "domain"):
+        if getattr(args, flag) is not None and not args.live:
+            raise InputError(f"--{flag} belongs to --live; an offline replay goes as fast as the machine does")
+    if args.rate is not None and not 0.01 <= args.rate <= 100:
+        raise InputError(f"--rate is {args.rate:g}: use 0.01 to 100")
+    if args.domain is not None and not 0 <= args.domain <= 232:
+        raise InputError(f"--domain is {args.domain}: use 0 to 232")
+    if args.roi is not None and (min(args.roi) < 0 or min(args.roi[2:]) < 16):
+        raise InputError(f"--roi is {' '.join(map(str, args.roi))}: give X Y W H in pixels, at least 16 wide and high")
+
+
+def _roi(args: argparse.Namespace) -> Box | None:
+    from hetnet_ros.inspection.result import Box
+
+    return Box(*args.roi) if args.roi else None
+
+
+def _live(
+    args: argparse.Namespace,
+    bag: Bag,
+    topic: BagTopic,
+    labels: Labels | None,
+    inspector: PartInspector,
+    showcase: Showcase | None,
+    progress: bool,
+) -> ReplayRun:
+    """Play the bag to an inspector in a process of its own, then draw the frames worth showing."""
+    import importlib.util
+    import itertools
+    import os
+    import tempfile
+    import time
+
+    from tqdm import tqdm
+
+    from hetnet_ros.cli.demo_processes import NodeProcesses, ros_environment
+    from hetnet_ros.evaluation.replay.live import draw_showcase, frame_brightness, live_run
+    from hetnet_ros.inspection.bags import image_frames
+    from hetnet_ros.inspection.bags.frames import COMPRESSED
+
+    if importlib.util.find_spec("rclpy") is None or importlib.util.find_spec("hetnet_ros.msg") is None:
+        raise InputError("--live needs ROS 2 and this package's messages: run scripts/setup, or source a ROS 2 "
+                         "installation and this package's install/setup.bash; an offline replay needs neither")
+    from hetnet_ros.nodes.process import prepare_environment
+
+    environment = ros_environment(args.domain if args.domain is not None else 30 + os.getpid() % 70)
+    os.environ.update(environment)
+    prepare_environment()
+    from hetnet_ros.nodes.bag_player import BagPlayer
+
+    rate = args.rate or 1.0
+    parameters = {
+        "model": args.model.absolute(),
+        "device": args.device,
+        "diagnostics_period": 0.25,
+        "image_transport": "compressed" if topic.type == COMPRESSED else "raw",
+        "roi": args.roi or [0, 0, 0, 0],
+    }
+    given = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+    stopped = ""
+    with tempfile.TemporaryDirectory(prefix="hetnet_replay_") as logs:
+        with NodeProcesses(Path(logs), environment) as nodes:
+            nodes.start("inspector", ["-r", f"__ns:={_NAMESPACE}", *given])
+            player = BagPlayer(_NAMESPACE, topic, rate, nodes.check)
+            started = time.perf_counter()
+            try:
+                try:
+                    player.start_inspector()
+                except InputError as error:
+                    raise InputError(f"{error}: {nodes.last_line('inspector')}") from None
+                started = time.perf_counter()
+                frames = itertools.islice(image_frames(bag, [topic]), args.frames)
+                try:
+                    for _ in tqdm(player.play(frames, frame_brightness), desc="playing", unit="frame",
+                                  total=topic.count, disable=not progress, leave=False):
+                        pass
+                    player.finish()
+                except KeyboardInterrupt:
+                    stopped = f"interrupted after {len(player.played())} frames"
+                seconds = time.perf_counter() - started
+                played, counts = player.played(), player.counts
+            finally:
+                player.close()
+    if args.frames is not None and len(played) == args.frames and not stopped:
+        stopped = f"after {args.frames} frames, as asked"
+    run = live_run(bag, topic, labels, inspector, played, counts, rate, seconds, stopped)
+    if showcase is not None and not stopped.startswith("interrupted"):
+        draw_showcase(showcase, run, bag, topic, labels, inspector, _roi(args))
+    return run

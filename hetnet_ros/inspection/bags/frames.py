@@ -1,0 +1,108 @@
+"""The images of a bag, one at a time, decoded only when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.bags.bag import Bag
+from hetnet_ros.inspection.bags.records import BagTopic
+from hetnet_ros.inspection.image_conversion import BadImage, compressed_to_rgb, image_to_rgb
+
+IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+_NOT_FOR_EYES = ("depth", "mask", "anomaly_map", "overlay")
+"""Parts of topic names that are not taken for the camera's picture unless asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class BagFrame:
+    """One image message.
+
+    index: its number on its topic, from 0, in the order of recording; messages that cannot be deserialised count too.
+    log_ns: when it was recorded.  stamp_ns: its header's stamp.  message: the deserialised message, None where that
+    failed, and ``problem`` then says why.  data: the CDR bytes.
+    """
+
+    topic: str
+    index: int
+    log_ns: int
+    stamp_ns: int
+    message: Any
+    data: bytes
+    problem: str = ""
+
+    def rgb(self) -> np.ndarray:
+        """uint8 (H, W, 3); may be a view of the message, not to be written to.  Raises BadImage."""
+        if self.message is None:
+            raise BadImage("undecodable", self.problem)
+        if hasattr(self.message, "encoding"):
+            return image_to_rgb(self.message)
+        return compressed_to_rgb(self.message.data, self.message.format)
+
+
+def image_topics(bag: Bag) -> list[BagTopic]:
+    """The topics with raw or compressed images."""
+    return [topic for topic in bag.topics if topic.type in (IMAGE, COMPRESSED)]
+
+
+def choose_topics(bag: Bag, wanted: Sequence[str] = ()) -> list[BagTopic]:
+    """The image topics to use: those ``wanted``, or the only one that can be a camera's picture.
+
+    Raises InputError where a wanted topic is absent or holds no images, or the choice is not clear.
+    """
+    images = image_topics(bag)
+    listed = ", ".join(topic.name for topic in images) or "none"
+    if not wanted:
+        likely = [topic for topic in images if not any(word in topic.name for word in _NOT_FOR_EYES)] or images
+        if len(likely) == 1:
+            return likely
+        if not likely:
+            there = ", ".join(f"{topic.name} ({topic.type})" for topic in bag.topics[:6])
+            raise InputError(f"{bag.path} holds no image topic, only {there}; record sensor_msgs Image or CompressedImage")
+        names = ", ".join(topic.name for topic in likely)
+        raise InputError(f"{bag.path} holds several image topics; choose with --topic from: {names}")
+    by_name = {topic.name: topic for topic in images}
+    chosen = []
+    for name in dict.fromkeys(wanted):
+        topic = by_name.get(name) or by_name.get("/" + name)
+        if topic is None:
+            other = next((topic for topic in bag.topics if topic.name == name), None)
+            what = f"is of type {other.type or 'unknown'}, no image" if other else "is not in the bag"
+            raise InputError(f"{bag.path}: topic {name} {what}; its image topics: {listed}")
+        chosen.append(topic)
+    return chosen
+
+
+def image_frames(bag: Bag, topics: Sequence[BagTopic]) -> Iterator[BagFrame]:
+    """The images of ``topics`` in the order of recording."""
+    store = _types()
+    kinds = {topic.name: topic.type for topic in topics}
+    counts = dict.fromkeys(kinds, 0)
+    for record in bag.records(kinds):
+        index = counts[record.topic]
+        counts[record.topic] = index + 1
+        try:
+            message = store.deserialize_cdr(record.data, kinds[record.topic])
+            stamp = message.header.stamp
+            frame = BagFrame(
+                record.topic, index, record.log_ns, stamp.sec * 1_000_000_000 + stamp.nanosec, message, record.data
+            )
+        except Exception as error:  # damaged bytes fail in many ways, and each costs this one frame
+            reason = " ".join(str(error).split())[:120] or type(error).__name__
+            problem = f"message {index} on {record.topic} cannot be deserialised: {reason}"
+            bag.lose(problem)
+            frame = BagFrame(record.topic, index, record.log_ns, 0, None, record.data, problem)
+        yield frame
+
+
+@lru_cache(maxsize=1)
+def _types() -> Any:
+    """The message types; those of images have been the same in every distribution."""
+    from rosbags.typesys import Stores, get_typestore
+
+    return get_typestore(Stores.ROS2_HUMBLE)

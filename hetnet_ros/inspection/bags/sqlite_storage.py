@@ -1,0 +1,98 @@
+"""Messages of an sqlite3 storage file, whole or damaged, in the order of recording.
+
+Rows are read by their number and not through the index over time, so that a damaged index costs nothing and a damaged
+page only the messages on it.  With ``writable_schema`` on, SQLite reads a file that is shorter than its header says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import zstandard
+
+from hetnet_ros.inspection.bags.records import BagTopic, Losses, Record, is_reliable
+
+_MOST_SKIPS = 60
+"""How often a damaged place is jumped over, twice as far each time in a row, before the rest is given up."""
+
+
+class SqliteStorage:
+    """One file, ``.db3`` or ``.db3.zstd``."""
+
+    def __init__(self, path: Path, losses: Losses) -> None:
+        self.path, self._losses = path, losses
+
+    def topics(self) -> list[BagTopic]:
+        """The recorded topics; their messages are not counted."""
+        with self._open() as database:
+            return [topic for topic, _ in self._topics(database).values()]
+
+    def records(self, topics: set[str]) -> Iterator[Record]:
+        """The messages on ``topics`` that can be read."""
+        with self._open() as database:
+            known = self._topics(database)
+            wanted = {number: topic for number, (topic, _) in known.items() if topic.name in topics}
+            for topic_id, stamp, data in self._rows(database):
+                if topic_id in wanted and isinstance(stamp, int) and isinstance(data, bytes):
+                    yield Record(wanted[topic_id].name, wanted[topic_id].type, stamp, data)
+                elif topic_id not in known:
+                    self._losses.add(f"{self.path.name}: messages of a topic that is not described")
+
+    def _rows(self, database: sqlite3.Connection) -> Iterator[tuple[object, object, object]]:
+        query = "SELECT rowid, topic_id, timestamp, data FROM messages WHERE rowid > ? ORDER BY rowid"
+        last, step = -1, 1
+        for _ in range(_MOST_SKIPS):
+            try:
+                for rowid, *row in database.execute(query, (last,)):
+                    last, step = rowid, 1
+                    yield tuple(row)
+                return
+            except (sqlite3.DatabaseError, OverflowError) as error:
+                self._losses.add(f"{self.path.name} is damaged after message {max(last, 0)} ({error})")
+                last, step = last + step, 2 * step
+                if last >= 1 << 62:
+                    return
+        self._losses.add(f"{self.path.name}: the messages after no. {last} could not be read")
+
+    def _topics(self, database: sqlite3.Connection) -> dict[int, tuple[BagTopic, str]]:
+        found = {}
+        try:
+            for number, name, kind, profiles in database.execute(
+                "SELECT id, name, type, offered_qos_profiles FROM topics"
+            ):
+                found[number] = (BagTopic(str(name), str(kind), None, is_reliable(profiles)), str(kind))
+        except sqlite3.DatabaseError as error:
+            self._losses.add(f"{self.path.name}: its list of topics cannot be read ({error})")
+        return found
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with contextlib.ExitStack() as stack:
+            path = self.path
+            if path.suffix == ".zstd":
+                path = self._unpack(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hetnet_bag_"))))
+            try:
+                database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
+            except sqlite3.Error as error:
+                raise OSError(errno.EIO, str(error)) from None
+            stack.callback(database.close)
+            database.text_factory = lambda text: text.decode(errors="replace")
+            with contextlib.suppress(sqlite3.DatabaseError):
+                database.execute("PRAGMA writable_schema = ON")
+            yield database
+
+    def _unpack(self, folder: Path) -> Path:
+        """The file unpacked, because SQLite cannot read a stream; of a damaged one as much as comes out."""
+        target = folder / "bag.db3"
+        with self.path.open("rb") as packed, target.open("wb") as plain:
+            try:
+                zstandard.ZstdDecompressor().copy_stream(packed, plain)
+            except zstandard.ZstdError as error:
+                self._losses.add(f"{self.path.name} is damaged or cut short ({error})")
+        return target

@@ -1,0 +1,107 @@
+"""Good images out of a recording: few of its frames, as unlike each other as can be.
+
+Neighbouring frames of a bag are nearly the same picture, and teaching from all of them teaches the longest stop of the
+robot.  So each frame is reduced to a thumbnail, and frames are chosen one by one, each the farthest from all chosen so far
+(k-centre greedy; Gonzalez 1985).  The bag is read twice, and only thumbnails and the chosen images are ever in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.bags import BagFrame, choose_topics, image_frames, open_bag
+from hetnet_ros.inspection.image_files import MIN_SIDE_PX
+from hetnet_ros.inspection.preprocessing import resize
+from hetnet_ros.learning.good_images import MIN_IMAGES, GoodImages
+
+MOST_IMAGES = 100
+"""How many frames are taken unless the caller says otherwise."""
+_THUMBNAIL = (20, 15)
+
+
+@dataclass(frozen=True)
+class BagSource:
+    """Which frames of a bag may be taught from.
+
+    topic: the image topic, empty for the only one.  usable: frame numbers known to show good parts, None for all.
+    most: how many frames to take.
+    """
+
+    path: Path
+    topic: str = ""
+    usable: frozenset[int] | None = None
+    most: int = MOST_IMAGES
+
+
+def load_bag_images(source: BagSource, size: int, progress: bool = True) -> GoodImages:
+    """The chosen frames, resized to ``size``.
+
+    Raises InputError for a bag or topic that cannot be used, or where fewer than four frames remain.
+    """
+    skipped: list[str] = []
+    numbers, thumbnails = [], []
+    for frame, rgb in _usable(source, skipped, progress, "looking through the bag"):
+        numbers.append(frame.index)
+        thumbnails.append(_thumbnail(rgb))
+    if len(numbers) < MIN_IMAGES:
+        why = f" (first problem: {skipped[0]})" if skipped else ""
+        raise InputError(f"{source.path} holds {len(numbers)} usable frames{why}: teaching needs at least {MIN_IMAGES} "
+                         "frames of defect-free parts, 20 or more for verdicts you can rely on")
+    chosen = {numbers[place] for place in most_diverse(np.stack(thumbnails), source.most)}
+    images, paths, sizes = [], [], []
+    for frame, rgb in _usable(source, [], progress, "reading images"):
+        if frame.index in chosen:
+            images.append(resize(rgb, size))
+            paths.append(source.path / f"{frame.index}")
+            sizes.append(rgb.shape[:2])
+    heights, widths = zip(*sizes)
+    return GoodImages(np.stack(images), tuple(paths), (min(heights), min(widths)), (max(heights), max(widths)),
+                      tuple(skipped))
+
+
+def most_diverse(points: np.ndarray, count: int) -> np.ndarray:
+    """Indices, ascending, of at most ``count`` of ``points`` (N, D): the one nearest to the mean, then always the one
+    farthest from all chosen."""
+    points = points.astype(np.float32)
+    first = int(np.argmin(((points - points.mean(0)) ** 2).sum(1)))
+    chosen = [first]
+    distance = ((points - points[first]) ** 2).sum(1)
+    while len(chosen) < min(count, len(points)):
+        farthest = int(np.argmax(distance))
+        chosen.append(farthest)
+        distance = np.minimum(distance, ((points - points[farthest]) ** 2).sum(1))
+        distance[chosen] = -1
+    return np.sort(chosen)
+
+
+def _usable(source: BagSource, skipped: list[str], progress: bool, what: str) -> Iterator[tuple[BagFrame, np.ndarray]]:
+    """Each frame that may be taught from, decoded."""
+    bag = open_bag(source.path)
+    topics = choose_topics(bag, [source.topic] if source.topic else [])
+    frames = tqdm(image_frames(bag, topics), desc=what, unit="frame", total=topics[0].count, disable=not progress,
+                  leave=False)
+    for frame in frames:
+        if source.usable is not None and frame.index not in source.usable:
+            continue
+        try:
+            rgb = frame.rgb()
+        except InputError as error:
+            skipped.append(f"frame {frame.index}: {error}")
+            continue
+        if min(rgb.shape[:2]) < MIN_SIDE_PX:
+            skipped.append(f"frame {frame.index} is only {rgb.shape[1]}x{rgb.shape[0]} pixels")
+            continue
+        yield frame, rgb
+    skipped.extend(bag.losses)
+
+
+def _thumbnail(rgb: np.ndarray) -> np.ndarray:
+    """uint8 (900,): the image on a coarse grid."""
+    return cv2.resize(rgb, _THUMBNAIL, interpolation=cv2.INTER_AREA).reshape(-1)
