@@ -47,11 +47,6 @@ def cut(rgb: np.ndarray, roi: Box, size: int) -> np.ndarray:
     return resize(rgb[roi.y:roi.y + roi.height, roi.x:roi.x + roi.width], size)
 
 
-def network_input(rgb: np.ndarray, roi: Box, size: int) -> Tensor:
-    """uint8 (H, W, 3) and a checked region -> float32 (1, 3, size, size) RGB in [0, 1]."""
-    return to_tensor(cut(rgb, roi, size)[None])
-
-
 def to_tensor(batch: np.ndarray) -> Tensor:
     """uint8 (B, S, S, 3) -> float32 (B, 3, S, S) in [0, 1]."""
     return torch.from_numpy(batch).permute(0, 3, 1, 2).float().div_(255)

@@ -70,6 +70,9 @@ def _input_findings(health: Health) -> list[tuple[bytes, str]]:
         findings.append(
             (level, "stamps refused in the last 10 s: " + ", ".join(f"{count} {reason}" for reason, count in old))
         )
+    frozen = dict(counts.recent_refused).get("frozen_camera")
+    if frozen:
+        findings.append((ERROR, f"the camera repeats its picture: {frozen} times in the last {WINDOW_SECONDS:g} s"))
     if counts.recent_bad:
         causes = ", ".join(cause for cause, _ in counts.bad_images)
         findings.append(

@@ -287,6 +287,7 @@ def test_a_frozen_camera_is_noticed(start_inspector: Callable[..., Cell], tiny_m
     assert cell.inspect(cell.image(good(0))).verdict == Inspection.PASS
     frozen = cell.inspect(cell.image(good(0)))
     assert (frozen.verdict, frozen.reason) == (Inspection.UNCERTAIN, "frozen_camera")
+    cell.diagnosis("input", lambda s: s.level == s.ERROR and "repeats its picture" in s.message, "the report")
     assert cell.inspect(cell.image(good(1))).verdict == Inspection.PASS
     with camera(cell, lambda _: good(3)):
         result = PartClient(cell).send(view_ids=["a", "b"]).result()
