@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from hetnet_ros.errors import InputError
+from hetnet_ros.errors import InputError, Interrupted
 
 if TYPE_CHECKING:
     from hetnet_ros.cli.demo_model import Lesson
@@ -254,7 +254,7 @@ def _sigterm_as_interrupt() -> Iterator[None]:
     """Let SIGTERM end the command the way Ctrl-C does, clean-up included."""
 
     def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
+        raise Interrupted
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
