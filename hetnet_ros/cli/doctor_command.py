@@ -143,7 +143,7 @@ def _teachers() -> list[Finding]:
 
 def _teacher(model: str, presets: list[str]) -> Finding:
     from hetnet_ros.network import teacher_packages
-    from hetnet_ros.network.weights import cache_directory
+    from hetnet_ros.resources import cache_directory
 
     name = f"{model} ({', '.join(presets)})"
     cached = cache_directory() / "weights" / f"{model}.safetensors"
@@ -164,7 +164,7 @@ def _teacher(model: str, presets: list[str]) -> Finding:
 
 def _cache() -> Finding:
     try:
-        from hetnet_ros.network.weights import cache_directory
+        from hetnet_ros.resources import cache_directory
     except Exception:  # a missing library was reported above
         return Finding(NOTE, "cache", "not known while libraries are missing")
     folder = cache_directory()
