@@ -1,4 +1,5 @@
-"""Between the image subscription and the result topics: one worker thread that decodes, inspects and publishes.
+"""Between the image subscription and the result topics: one thread that decodes, inspects and publishes verdicts, and one
+that draws pictures meanwhile.
 
 The subscription's callback only leaves the frame in a mailbox, so services, parameters and lifecycle transitions answer
 while the network runs.  A change of state (paused, deactivated) starts a new epoch, and a frame of an older epoch is
@@ -24,9 +25,14 @@ from hetnet_ros.nodes.locator import Locator
 from hetnet_ros.nodes.measurements import Statistics
 from hetnet_ros.nodes.message_conversion import inspection_message
 from hetnet_ros.nodes.outputs import Outputs
+from hetnet_ros.nodes.pace import Pace
 from hetnet_ros.nodes.parameters import InspectorParameters
+<<<<<<< HEAD
 from hetnet_ros.nodes.part_inspection import Claim, PartInspection
 from hetnet_ros.nodes.view_settings import ViewSettings
+=======
+from hetnet_ros.nodes.picture_worker import PictureWorker
+>>>>>>> cd566e0 (Node: parameter backend, max_rate, pictures drawn beside the inspection; docs of backends)
 
 _JOIN_SECONDS = 3.0
 _LOG_PERIOD = 5.0
@@ -55,10 +61,16 @@ class Pipeline:
         self._parameters = parameters
         self._now_ns = now_ns
         self._logger = logger
+<<<<<<< HEAD
         self._mailbox = NewestFrames()
         self._frozen: dict[str, FrozenCamera] = {}
         self.part: PartInspection | None = None
         self.views = ViewSettings()
+=======
+        self._mailbox = NewestFrame()
+        self._pace = Pace()
+        self._pictures = PictureWorker(logger)
+>>>>>>> cd566e0 (Node: parameter backend, max_rate, pictures drawn beside the inspection; docs of backends)
         self._publishing = threading.Lock()
         self._outputs: Outputs | None = None
         self._model: LoadedModel | None = None
@@ -81,11 +93,14 @@ class Pipeline:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="inspection", daemon=True)
             self._thread.start()
+            self._pictures.start()
 
     def stop(self) -> None:
         """End the worker for good, waiting a little for the frame in hand."""
         self.close()
         self._mailbox.close()
+        self._pace.close()
+        self._pictures.stop()
         if self._thread is not None:
             self._thread.join(_JOIN_SECONDS)
 
@@ -115,9 +130,16 @@ class Pipeline:
 
     def _work(self) -> None:
         while True:
+<<<<<<< HEAD
             frames = self._mailbox.take(_MOST_TOGETHER)
             if not frames:
+=======
+            self._pace.wait(lambda: self._parameters().max_rate)
+            frame = self._mailbox.take()
+            if frame is None:
+>>>>>>> cd566e0 (Node: parameter backend, max_rate, pictures drawn beside the inspection; docs of backends)
                 return
+            self._pace.note()
             epoch, model = self._epoch, self._model
             if not self._open or model is None:
                 continue
@@ -173,10 +195,15 @@ class Pipeline:
         if claim:
             part.settle(claim, frame.stamp_ns, examination.inspection, model.inspector.calibration, message)
         self._count(examination)
+<<<<<<< HEAD
         for publish in outputs.space.messages(message, parameters):
             self._publish(epoch, publish)
         for publish in outputs.pictures(header, examination, model, parameters):
             self._publish(epoch, publish)
+=======
+        pictures = outputs.pictures(header, examination, model, parameters)
+        self._pictures.draw(pictures, lambda publish: self._publish(epoch, publish))
+>>>>>>> cd566e0 (Node: parameter backend, max_rate, pictures drawn beside the inspection; docs of backends)
         self._report(examination)
         if examination.error is not None and is_cuda_error(examination.error):
             self._leave_cuda(model, parameters, examination.error)
@@ -210,7 +237,7 @@ class Pipeline:
         if not parameters.allow_cpu_fallback or self._model is not failed:
             return
         self._logger.error("CUDA failed during inference; loading the model on the CPU, as allow_cpu_fallback permits")
-        loaded = load_model(failed.path, "cpu", False, parameters.threads)
+        loaded = load_model(failed.path, "cpu", False, parameters.threads, parameters.backend)
         reason = f"CUDA failed during inference ({' '.join(str(cause).split())[:200]})"
         if self._model is failed:
             self._model = LoadedModel(loaded.path, loaded.inspector, loaded.seconds, fell_back=reason)
