@@ -18,8 +18,10 @@ from pathlib import Path
 from hetnet_ros import __version__
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import load_artifact
+from hetnet_ros.inspection.backends.interface import backend_kind
 from hetnet_ros.inspection.backends.openvino_backend import supports_bf16
 from hetnet_ros.inspection.benchmark import sample_image, take_turns
+from hetnet_ros.inspection.export_cache import CachedExports
 from hetnet_ros.resources import cache_directory
 
 ROUNDS = 15
@@ -65,9 +67,11 @@ def candidates(device: str = "auto") -> tuple[str, ...]:
 def _measure(model: Path, device: str, threads: int) -> Choice:
     from hetnet_ros.inspection.part_inspector import PartInspector
 
-    inspectors, refused = {}, []
+    inspectors, refused, exports = {}, [], CachedExports(model)
     for name in candidates(device):
         try:
+            if backend_kind(name).runtime != "torch":
+                exports[backend_kind(name)]  # now, with what the others have computed; load finds it in the cache
             inspectors[name] = PartInspector.load(model, device, backend=name, threads=threads)
         except InputError as error:
             if name == "torch":

@@ -1,7 +1,7 @@
 """From a model file to one graph for one backend, checked against torch before it is kept.
 
 The order of the work is the order of this file: read the model, trace it, quantise it where int8 is asked for, run both on the
-held-out good images that the model file carries, and write graph, card and parity figures together.
+good images that the model file carries, and write graph, card and parity figures together.
 """
 
 from __future__ import annotations
@@ -35,22 +35,36 @@ def export_model(model: Path, output: Path, backend: str, images: np.ndarray | N
         raise InputError(f"backend {backend} runs the model file itself: nothing is to be exported")
     if output.suffix != kind.suffix:
         raise InputError(f"exported model {output} must end in {kind.suffix} for backend {backend}")
-    from hetnet_ros.inspection.backends.torch_backend import TorchBackend, resolve_device
-    from hetnet_ros.inspection.model_network import build_network
+    return Exporter(model, images).export(kind, output)
 
-    artifact = load_artifact(Path(model))
-    trial = trial_images(_good_images(model, artifact, images))
-    network = build_network(Path(model), artifact)
-    reference = run_in_batches(TorchBackend(network, resolve_device("cpu")), trial.images)
-    with tempfile.TemporaryDirectory() as folder:
-        graph = _write_graph(network, kind, trial.images[trial.good], Path(folder))
-        other = run_in_batches(open_graph(graph, kind), trial.images)
-        parity, calibration = compare(kind, trial, reference, other, artifact.card.calibration)
-        card = dataclasses.replace(artifact.card, calibration=calibration)
-        outside = {name: tensor.numpy() for name, tensor in artifact.tensors.items()
-                   if name not in network.trained_state() and name != EXAMPLES}
-        write_exported(graph, output, Description(card, artifact.model_id, kind, parity, outside))
-    return parity
+
+class Exporter:
+    """A model ready to be exported for several backends: torch's answers are computed once."""
+
+    def __init__(self, model: Path, images: np.ndarray | None = None) -> None:
+        """Raises InputError as :func:`export_model` does."""
+        from hetnet_ros.inspection.backends.torch_backend import TorchBackend, resolve_device
+        from hetnet_ros.inspection.model_network import build_network
+
+        self._artifact = load_artifact(Path(model))
+        self._trial = trial_images(_good_images(model, self._artifact, images))
+        self._network = build_network(Path(model), self._artifact)
+        self._reference = run_in_batches(TorchBackend(self._network, resolve_device("cpu")), self._trial.images, batch=8)
+
+    def export(self, kind: BackendKind, output: Path) -> Parity:
+        """Write the graph for ``kind`` where it gives torch's answers, else raise InputError."""
+        artifact, trial = self._artifact, self._trial
+        with tempfile.TemporaryDirectory() as folder:
+            graph = _write_graph(self._network, kind, trial.images[trial.good], Path(folder))
+            other = run_in_batches(open_graph(graph, kind), trial.images)
+            parity, calibration = compare(kind, trial, self._reference, other, artifact.card.calibration)
+            domain = artifact.card.domain
+            domain = dataclasses.replace(domain, level=domain.level * parity.map_shift)
+            card = dataclasses.replace(artifact.card, calibration=calibration, domain=domain)
+            outside = {name: tensor.numpy() for name, tensor in artifact.tensors.items()
+                       if name not in self._network.trained_state() and name != EXAMPLES}
+            write_exported(graph, output, Description(card, artifact.model_id, kind, parity, outside))
+        return parity
 
 
 def _good_images(model: Path, artifact: Artifact, images: np.ndarray | None) -> np.ndarray:

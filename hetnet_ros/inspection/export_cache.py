@@ -21,13 +21,27 @@ def cached_export(model: Path, kind: BackendKind) -> Path:
 
     Raises InputError where it cannot be made, or does not give torch's answers.
     """
-    model_id = load_artifact(model).model_id
-    key = hashlib.sha256(f"{FORMAT}|{__version__}|{kind}".encode()).hexdigest()[:8]
-    path = cache_directory() / "exports" / f"{model_id}-{kind.name}-{key}{kind.suffix}"
-    try:
-        read_exported(path)
-    except InputError:
-        from hetnet_ros.inspection.export import export_model
+    return CachedExports(model)[kind]
 
-        export_model(model, path, kind.name)
-    return path
+
+class CachedExports:
+    """The exports of one model; what several of them have in common is computed once."""
+
+    def __init__(self, model: Path) -> None:
+        """Raises InputError where the model file cannot be used."""
+        self._model = model
+        self._model_id = load_artifact(model).model_id
+        self._exporter = None
+
+    def __getitem__(self, kind: BackendKind) -> Path:
+        """As :func:`cached_export`."""
+        key = hashlib.sha256(f"{FORMAT}|{__version__}|{kind}".encode()).hexdigest()[:8]
+        path = cache_directory() / "exports" / f"{self._model_id}-{kind.name}-{key}{kind.suffix}"
+        try:
+            read_exported(path)
+        except InputError:
+            from hetnet_ros.inspection.export import Exporter
+
+            self._exporter = self._exporter or Exporter(self._model)
+            self._exporter.export(kind, path)
+        return path

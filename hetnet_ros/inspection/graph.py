@@ -1,8 +1,9 @@
 """One graph from 8-bit images to raw map, score and descriptor: what is exported, and what the torch backend computes.
 
 Exporters and runtimes know no antialiased resize of tensors, and not all of them the cosine similarity.  Resizing is linear
-and its sizes are fixed, so while a graph is traced each becomes a product with two constant matrices, taken from torch's own
-resize: exact, whatever the network does with it.  ``repeat_interleave`` would become forty operations that crash OpenVINO.
+and its sizes are fixed, so while a graph is traced it becomes a product with two constant matrices, taken from torch's own
+resize: exact, whatever the network does with it.  Maps of one channel take the same way, since it is also several times
+faster than the runtimes' resize of them.  ``repeat_interleave`` would become forty operations that crash OpenVINO.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Traceable(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if func is F.interpolate and kwargs.get("antialias"):
+        if func is F.interpolate and _as_matrices(*args, **kwargs):
             return _resize_by_matrices(*args, **kwargs)
         if func is F.cosine_similarity:
             return _cosine_similarity(*args, **kwargs)
@@ -58,31 +59,42 @@ def export_onnx(network: HetNet, path: Path) -> None:
     """Write ``network`` (in evaluation mode, on the CPU) as an ONNX file; the number of images stays open."""
     size = network.config.image_size
     example = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    axes = {name: {0: "batch"} for name in (INPUT, *OUTPUTS)}
+    write_onnx(ImageGraph(network), example, path, OUTPUTS)
+
+
+def write_onnx(module: nn.Module, example: Tensor, path: Path, outputs: tuple[str, ...]) -> None:
+    """Write a module of one input as an ONNX file; the first axis of input and outputs stays open."""
+    module.eval()  # the exporter puts back the mode it found
+    axes = {name: {0: "batch"} for name in (INPUT, *outputs)}
     with warnings.catch_warnings(), torch.no_grad(), Traceable():
         warnings.simplefilter("ignore")  # the tracer remarks on every shape that it takes for constant, as is meant
-        graph = ImageGraph(network)
-        graph(example)  # resize matrices made now are constants to the tracer; made under it they would be operations
-        torch.onnx.export(graph, (example,), str(path), dynamo=False, opset_version=OPSET,
-                          input_names=[INPUT], output_names=list(OUTPUTS), dynamic_axes=axes)
+        module(example)  # resize matrices made now are constants to the tracer; made under it they would be operations
+        torch.onnx.export(module, (example,), str(path), dynamo=False, opset_version=OPSET, input_names=[INPUT],
+                          output_names=list(outputs), dynamic_axes=axes)
+
+
+def _as_matrices(image: Tensor, size=None, scale_factor=None, mode: str = "nearest", align_corners: bool | None = None,
+                     recompute_scale_factor: bool | None = None, antialias: bool = False) -> bool:
+    """Whether a resize is to become matrices: antialiased, or bilinear of one channel."""
+    return antialias or (mode == "bilinear" and not align_corners and size is not None and int(image.shape[1]) == 1)
 
 
 def _resize_by_matrices(image: Tensor, size, scale_factor=None, mode: str = "bilinear", align_corners: bool | None = False,
-                        recompute_scale_factor: bool | None = None, antialias: bool = True) -> Tensor:
+                        recompute_scale_factor: bool | None = None, antialias: bool = False) -> Tensor:
     """F.interpolate over the last two axes of (B, C, H, W) as R image C^T, R and C being the resize of a unit matrix."""
     if size is None:
         raise ValueError("an antialiased resize is exported only with a fixed size")
     height, width = (size, size) if isinstance(size, int) else size
-    rows, columns = (_resize_matrix(int(source), int(target), mode)
+    rows, columns = (_resize_matrix(int(source), int(target), mode, antialias)
                      for source, target in ((image.shape[-2], height), (image.shape[-1], width)))
     return rows.to(image) @ image @ columns.T.to(image)
 
 
-@functools.lru_cache(maxsize=16)
-def _resize_matrix(source: int, target: int, mode: str) -> Tensor:
+@functools.lru_cache(maxsize=32)
+def _resize_matrix(source: int, target: int, mode: str, antialias: bool) -> Tensor:
     """float32 (target, source) that resizes a column of ``source`` values."""
     unit = torch.eye(source)[None, None]
-    return F.interpolate(unit, (target, source), mode=mode, align_corners=False, antialias=True)[0, 0]
+    return F.interpolate(unit, (target, source), mode=mode, align_corners=False, antialias=antialias)[0, 0]
 
 
 def _cosine_similarity(a: Tensor, b: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:

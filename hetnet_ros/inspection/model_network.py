@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.artifact import EXAMPLES, REFERENCES, Artifact, check_fits
+from hetnet_ros.inspection.artifact import EXAMPLES, REFERENCES, TAUGHT, Artifact, check_fits
 from hetnet_ros.network.hetnet import HetNet
 from hetnet_ros.network.weights import resolve_weights
 
@@ -24,7 +24,7 @@ def build_network(path: Path, artifact: Artifact) -> HetNet:
                              "former into the weights cache or teach the part again")
         weights.append(found)
     network = HetNet(artifact.card.network, *weights)
-    held_out = {EXAMPLES: None} if EXAMPLES in artifact.tensors else {}
-    check_fits(artifact.tensors, {**network.trained_state(), REFERENCES: None, **held_out}, path)
+    expected = {**network.trained_state(), REFERENCES: None, TAUGHT: None, EXAMPLES: None}
+    check_fits(artifact.tensors, expected, path)
     network.load_state_dict(artifact.tensors, strict=False)
     return network.eval().requires_grad_(False)

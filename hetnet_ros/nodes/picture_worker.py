@@ -13,7 +13,7 @@ from typing import Callable, Iterator
 import rclpy
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-from hetnet_ros.nodes.frames import NewestFrame
+from hetnet_ros.nodes.frames import NewestFrames
 
 _JOIN_SECONDS = 3.0
 _LOG_PERIOD = 5.0
@@ -23,18 +23,20 @@ Publish = Callable[[], None]
 
 @dataclass(frozen=True)
 class _Drawing:
-    """pictures: each item is drawn when it is fetched.  send: publishes it, unless it is too late for that."""
+    """camera: whose image it is of.  pictures: each item is drawn when it is fetched.  send: publishes it, unless it is too
+    late for that."""
 
+    camera: str
     pictures: Iterator[Publish]
     send: Callable[[Publish], bool]
 
 
 class PictureWorker:
-    """A thread with room for one drawing that waits."""
+    """A thread with room for one drawing of each camera that waits."""
 
     def __init__(self, logger: RcutilsLogger) -> None:
         self._logger = logger
-        self._mailbox = NewestFrame()
+        self._mailbox = NewestFrames()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -48,12 +50,13 @@ class PictureWorker:
         if self._thread is not None:
             self._thread.join(_JOIN_SECONDS)
 
-    def draw(self, pictures: Iterator[Publish], send: Callable[[Publish], bool]) -> None:
-        """Draw ``pictures`` soon and hand each to ``send``."""
-        self._mailbox.put(_Drawing(pictures, send))
+    def draw(self, camera: str, pictures: Iterator[Publish], send: Callable[[Publish], bool]) -> None:
+        """Draw ``pictures`` of a camera's image soon and hand each to ``send``."""
+        self._mailbox.put(_Drawing(camera, pictures, send))
 
     def _work(self) -> None:
-        while (drawing := self._mailbox.take()) is not None:
+        while drawings := self._mailbox.take():
+            (drawing,) = drawings
             try:
                 for publish in drawing.pictures:
                     drawing.send(publish)

@@ -27,12 +27,9 @@ from hetnet_ros.nodes.message_conversion import inspection_message
 from hetnet_ros.nodes.outputs import Outputs
 from hetnet_ros.nodes.pace import Pace
 from hetnet_ros.nodes.parameters import InspectorParameters
-<<<<<<< HEAD
 from hetnet_ros.nodes.part_inspection import Claim, PartInspection
-from hetnet_ros.nodes.view_settings import ViewSettings
-=======
 from hetnet_ros.nodes.picture_worker import PictureWorker
->>>>>>> cd566e0 (Node: parameter backend, max_rate, pictures drawn beside the inspection; docs of backends)
+from hetnet_ros.nodes.view_settings import ViewSettings
 
 _JOIN_SECONDS = 3.0
 _LOG_PERIOD = 5.0
@@ -61,16 +58,12 @@ class Pipeline:
         self._parameters = parameters
         self._now_ns = now_ns
         self._logger = logger
-<<<<<<< HEAD
         self._mailbox = NewestFrames()
         self._frozen: dict[str, FrozenCamera] = {}
         self.part: PartInspection | None = None
         self.views = ViewSettings()
-=======
-        self._mailbox = NewestFrame()
         self._pace = Pace()
         self._pictures = PictureWorker(logger)
->>>>>>> cd566e0 (Node: parameter backend, max_rate, pictures drawn beside the inspection; docs of backends)
         self._publishing = threading.Lock()
         self._outputs: Outputs | None = None
         self._model: LoadedModel | None = None
@@ -130,14 +123,9 @@ class Pipeline:
 
     def _work(self) -> None:
         while True:
-<<<<<<< HEAD
+            self._pace.wait(lambda: self._parameters().max_rate)
             frames = self._mailbox.take(_MOST_TOGETHER)
             if not frames:
-=======
-            self._pace.wait(lambda: self._parameters().max_rate)
-            frame = self._mailbox.take()
-            if frame is None:
->>>>>>> cd566e0 (Node: parameter backend, max_rate, pictures drawn beside the inspection; docs of backends)
                 return
             self._pace.note()
             epoch, model = self._epoch, self._model
@@ -195,15 +183,10 @@ class Pipeline:
         if claim:
             part.settle(claim, frame.stamp_ns, examination.inspection, model.inspector.calibration, message)
         self._count(examination)
-<<<<<<< HEAD
         for publish in outputs.space.messages(message, parameters):
             self._publish(epoch, publish)
-        for publish in outputs.pictures(header, examination, model, parameters):
-            self._publish(epoch, publish)
-=======
         pictures = outputs.pictures(header, examination, model, parameters)
-        self._pictures.draw(pictures, lambda publish: self._publish(epoch, publish))
->>>>>>> cd566e0 (Node: parameter backend, max_rate, pictures drawn beside the inspection; docs of backends)
+        self._pictures.draw(frame.camera, pictures, lambda publish: self._publish(epoch, publish))
         self._report(examination)
         if examination.error is not None and is_cuda_error(examination.error):
             self._leave_cuda(model, parameters, examination.error)
