@@ -216,7 +216,7 @@ def teach_quickly(folder: Path, preset_name: str) -> Path:
 
     good = folder / "good"
     good.mkdir()
-    for seed in range(8):
+    for seed in range(12):
         Image.fromarray(disc(320, 240, 100 + seed)).save(good / f"{seed}.png")
     preset = load_preset(preset_name)
     preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=2, views=1))
