@@ -60,7 +60,7 @@ def candidates(device: str = "auto") -> tuple[str, ...]:
     import torch
 
     if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
-        return "torch", "onnx", "onnx-tensorrt"
+        return "torch", "torch-graph", "onnx", "onnx-tensorrt"
     return "torch", "onnx", "openvino", "openvino-bf16" if supports_bf16() else "openvino-int8"
 
 

@@ -81,13 +81,15 @@ def read_exported(path: Path) -> Description:
     path = Path(path)
     for file in graph_files(path):
         if not file.is_file():
-            raise InputError(f"exported model {file} does not exist or is no file: check the path, or make one with hetnet export")
+            raise InputError(f"exported model {file} does not exist or is no file: check the path, or make one with hetnet "
+                             "export")
     if path.suffix == ".onnx":
         text, digest = _read_onnx(path)
     else:
         beside = path.with_suffix(".json")
         if not beside.is_file():
-            raise InputError(f"{path} has no card beside it ({beside.name}): keep the .xml, .bin and .json of hetnet export together")
+            raise InputError(f"{path} has no card beside it ({beside.name}): keep the .xml, .bin and .json of hetnet export "
+                             "together")
         text, digest = beside.read_text(errors="replace"), _hash(graph_files(path))
     try:
         values = json.loads(text)
@@ -97,10 +99,11 @@ def read_exported(path: Path) -> Description:
             card=card_from_values(values["card"]), model_id=str(values["model_id"]), backend=BACKENDS[values["backend"]],
             parity=Parity(**values["parity"]), arrays={name: _from_base64(entry) for name, entry in values["arrays"].items()})
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"the card of exported model {path} is not valid ({' '.join(str(error).split())}): export it again") from None
+        said = " ".join(str(error).split())
+        raise InputError(f"the card of exported model {path} is not valid ({said}): export it again") from None
     if values["graph_sha256"] != digest:
-        raise InputError(f"the graph of exported model {path} is not the one its card describes: it was changed, damaged or mixed "
-                         "with another; export it again")
+        raise InputError(f"the graph of exported model {path} is not the one its card describes: it was changed, damaged or "
+                         "mixed with another; export it again")
     return description
 
 

@@ -37,10 +37,10 @@ DESCRIPTOR_TOLERANCE = 0.01
 class Parity:
     """How a backend compared to torch on ``images`` images; differences are relative to the thresholds.
 
-    score_shift, map_shift: factors between this backend's scores and maps and torch's, which the thresholds follow.  score_difference,
-    map_difference: what remains (the largest; of lower precisions' maps the 99th percentile).  descriptor_difference: the
-    largest cosine distance.  auroc, auroc_torch: good against pasted defects.  verdicts_moved: to or from UNCERTAIN.  verdicts_flipped: between
-    PASS and REJECT.
+    score_shift, map_shift: factors between this backend's scores and maps and torch's, which the thresholds follow.
+    score_difference, map_difference: what remains (the largest; of lower precisions' maps the 99th percentile).
+    descriptor_difference: the largest cosine distance.  auroc, auroc_torch: good against pasted defects.  verdicts_moved: to
+    or from UNCERTAIN.  verdicts_flipped: between PASS and REJECT.
     """
 
     images: int
@@ -111,7 +111,8 @@ def compare(kind: BackendKind, trial: Trial, torch: NetworkOutput, other: Networ
     changed = before != after
     flipped = changed & (before != Verdict.UNCERTAIN) & (after != Verdict.UNCERTAIN)
     parity = Parity(
-        images=len(trial.images), score_shift=shift, map_shift=map_shift, score_difference=float((scores if kind.exact else scores[real]).max()),
+        images=len(trial.images), score_shift=shift, map_shift=map_shift,
+        score_difference=float((scores if kind.exact else scores[real]).max()),
         map_difference=float(maps.max() if kind.exact else np.percentile(maps[real], 99)),
         descriptor_difference=float((apart if kind.exact else apart[real]).max()),
         auroc=_auroc(other.scores, trial), auroc_torch=_auroc(torch.scores, trial),

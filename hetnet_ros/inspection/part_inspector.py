@@ -15,7 +15,7 @@ import numpy as np
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import REFERENCES, ModelCard, load_artifact
-from hetnet_ros.inspection.backends.interface import AUTO, FILE, Backend, backend_kind
+from hetnet_ros.inspection.backends.interface import AUTO, FILE, Backend, BackendKind, backend_kind
 from hetnet_ros.inspection.domain import Domain, MapSpread
 from hetnet_ros.inspection.exported import check_backend, graph_files, is_exported, read_exported
 from hetnet_ros.inspection.image_statistics import measure
@@ -77,7 +77,8 @@ class PartInspector:
         return cls._load_exported(cached_export(path, wanted), device, None, threads)
 
     @classmethod
-    def _load_torch(cls, path: Path, device: str, allow_cpu_fallback: bool, kind, threads: int) -> "PartInspector":
+    def _load_torch(cls, path: Path, device: str, allow_cpu_fallback: bool, kind: BackendKind | None,
+                    threads: int) -> "PartInspector":
         import torch
 
         from hetnet_ros.inspection.backends.torch_backend import TorchBackend, resolve_device
@@ -89,7 +90,8 @@ class PartInspector:
             torch.set_num_threads(threads)
         network = build_network(path, artifact)
         size = sum(t.numel() * t.element_size() for t in network.state_dict().values()) / 2**20
-        return cls(artifact.card, artifact.model_id, artifact.tensors[REFERENCES].numpy(), TorchBackend(network, where, kind), size)
+        backend = TorchBackend(network, where, kind)
+        return cls(artifact.card, artifact.model_id, artifact.tensors[REFERENCES].numpy(), backend, size)
 
     @classmethod
     def _load_exported(cls, path: Path, device: str, backend: str | None, threads: int) -> "PartInspector":

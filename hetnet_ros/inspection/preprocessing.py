@@ -1,6 +1,6 @@
 """From a camera image to the network's input.
 
-The region of interest is cut out and resized to the network's square as 8-bit colour; the rest of the way lies in the graph.  Shrinking
+The region of interest is cut out and resized to the network's square as 8-bit colour; the backend does the rest.  Shrinking
 averages areas, so that fine texture does not alias into false detail.
 """
 

@@ -40,13 +40,14 @@ class Backend(Protocol):
 @dataclass(frozen=True)
 class BackendKind:
     """runtime: ``torch``, ``onnx`` or ``openvino``.  precision: ``fp32``, ``fp16``, ``bf16`` or ``int8``.
-    suffix: of the file it runs.  compiled: torch.compile, or TensorRT in the case of onnx."""
+    suffix: of the file it runs.  compiled: torch.compile, or TensorRT in the case of onnx.  recorded: as a CUDA graph."""
 
     name: str
     runtime: str
     precision: str
     suffix: str
     compiled: bool = False
+    recorded: bool = False
 
     @property
     def exact(self) -> bool:
@@ -59,6 +60,7 @@ BACKENDS: dict[str, BackendKind] = {kind.name: kind for kind in (
     BackendKind("torch-bf16", "torch", "bf16", ".safetensors"),
     BackendKind("torch-fp16", "torch", "fp16", ".safetensors"),
     BackendKind("torch-compiled", "torch", "fp32", ".safetensors", compiled=True),
+    BackendKind("torch-graph", "torch", "fp16", ".safetensors", recorded=True),
     BackendKind("onnx", "onnx", "fp32", ".onnx"),
     BackendKind("onnx-tensorrt", "onnx", "fp16", ".onnx", compiled=True),
     BackendKind("openvino", "openvino", "fp32", ".xml"),

@@ -1,8 +1,8 @@
 """The torch backend: a HetNet on a device, the reference that all other backends are held against.
 
 ``auto`` takes CUDA where there is one.  The network runs channels-last; in float32 on a CPU, under float16 autocast on CUDA,
-or in the precision asked for.  On CUDA ``graph`` records the whole forward pass once for each batch size and replays it, which
-saves the launches of some hundred small kernels.
+or in the precision asked for.  ``torch-graph`` records the whole forward pass on CUDA once for each batch size and replays it,
+which saves the launches of some hundred small kernels.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ def resolve_device(device: str, allow_cpu_fallback: bool = False) -> torch.devic
 class TorchBackend:
     """Runs a network in evaluation mode; not re-entrant.
 
-    kind: one of the torch backends.  graph: replay a recorded CUDA graph; without effect on a CPU.
+    kind: one of the torch backends; ``torch`` by default.
     Raises InputError for float16 on a CPU, where it is slower than float32 and loses precision.
     """
 
-    def __init__(self, network: HetNet, device: torch.device, kind: BackendKind | None = None, graph: bool = False) -> None:
+    def __init__(self, network: HetNet, device: torch.device, kind: BackendKind | None = None) -> None:
         kind = kind or backend_kind("torch")
         self.name, self.device = kind.name, str(device)
         self.network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
         self._device = device
         self._cuda = device.type == "cuda"
         if kind.precision == "fp16" and not self._cuda:
-            raise InputError(f"backend {kind.name} needs a CUDA device: use torch-bf16 on a CPU")
+            raise InputError(f"backend {kind.name} needs a CUDA device: use torch or torch-bf16 on a CPU")
         self._precision = _PRECISIONS.get(kind.precision, torch.float16 if self._cuda else None)
         self._forward = torch.compile(network, mode="reduce-overhead" if self._cuda else None) if kind.compiled else network
-        self._graphs: dict[int, _RecordedPass] | None = {} if graph and self._cuda and not kind.compiled else None
+        self._graphs: dict[int, _RecordedPass] | None = {} if kind.recorded else None
 
     @torch.inference_mode()
     def __call__(self, images: np.ndarray | Tensor) -> NetworkOutput:
