@@ -141,7 +141,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     node_latency.isolate()
     with tempfile.TemporaryDirectory() as folder:
-        model = arguments.model or node_latency.teach_quickly(Path(folder), arguments.preset)
+        model = arguments.model or node_latency.teach_quickly(Path(folder), arguments.preset, images=40, steps=80)
         names = arguments.backend or list(candidates("cpu"))
         peers = Peers(arguments.peers_python, arguments.threads or torch.get_num_threads()) if arguments.peers_python else None
         try:

@@ -207,7 +207,7 @@ def disc(width: int, height: int, seed: int) -> np.ndarray:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def teach_quickly(folder: Path, preset_name: str) -> Path:
+def teach_quickly(folder: Path, preset_name: str, images: int = 12, steps: int = 2) -> Path:
     """A model of the preset's full size taught in a few steps: as fast as a good one, and good for nothing else."""
     from PIL import Image
 
@@ -216,10 +216,10 @@ def teach_quickly(folder: Path, preset_name: str) -> Path:
 
     good = folder / "good"
     good.mkdir()
-    for seed in range(12):
+    for seed in range(images):
         Image.fromarray(disc(320, 240, 100 + seed)).save(good / f"{seed}.png")
     preset = load_preset(preset_name)
-    preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=2, views=1))
+    preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=steps, views=1))
     print(f"teaching a quick {preset_name} model for the measurement ...", flush=True)
     teach(good, folder / "quick.safetensors", preset, device="cpu", progress=False)
     return folder / "quick.safetensors"
