@@ -224,13 +224,14 @@ def test_torch_in_bfloat16_gives_the_same_verdicts(tiny_model, reference):
         PartInspector.load(tiny_model, "cpu", backend="torch-fp16")
 
 
-def test_cuda_gives_the_cpus_answers(tiny_model, reference):
+@pytest.mark.parametrize("name", ["torch", "torch-graph"])
+def test_cuda_gives_the_cpus_answers(tiny_model, reference, name):
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device: torch under float16 autocast is held against the CPU")
+        pytest.skip("needs a CUDA device: torch in float16, as it is and as a CUDA graph, is held against the CPU")
     trial = trial_images(np.stack([resize(made_up_part(i), SIZE) for i in range(6)]))
     wanted = run_in_batches(reference._backend, trial.images)
-    got = run_in_batches(PartInspector.load(tiny_model, "cuda")._backend, trial.images)
+    got = run_in_batches(PartInspector.load(tiny_model, "cuda", backend=name)._backend, trial.images)
     compare(BACKENDS["torch-fp16"], trial, wanted, got, reference.calibration)
 
 
