@@ -44,8 +44,7 @@ class Load:
 
 def main() -> int:
     arguments = _parser().parse_args()
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    isolate()
     if arguments.publish:
         return publish_images(arguments.publish, arguments.width, arguments.height)
     with tempfile.TemporaryDirectory() as folder:
@@ -54,27 +53,7 @@ def main() -> int:
             Load("single_images", 2.0, arguments.seconds, call_enable=False),
             Load("full_load", 30.0, arguments.seconds, call_enable=True),
         )
-        inspector = start(
-            "inspector",
-            [
-                sys.executable,
-                "-m",
-                "hetnet_ros.cli.main",
-                "run",
-                "inspector",
-                "--ros-args",
-                "-r",
-                f"__ns:={NAMESPACE}",
-                "-p",
-                f"model:={model}",
-                "-p",
-                f"device:={arguments.device}",
-                "-p",
-                "autostart:=true",
-                "-p",
-                f"threads:={arguments.threads}",
-            ],
-        )
+        inspector = start_inspector(model, arguments.device, arguments.threads, arguments.backend)
         try:
             results = {load.name: measure(load, inspector, arguments) for load in loads}
         finally:
@@ -90,6 +69,12 @@ def main() -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0
+
+
+def isolate() -> None:
+    """A ROS domain of this run's own, on this machine only, unless the environment says otherwise."""
+    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 
 def measure(load: Load, inspector: subprocess.Popen, arguments: argparse.Namespace) -> dict[str, object]:
@@ -145,7 +130,9 @@ def measure(load: Load, inspector: subprocess.Popen, arguments: argparse.Namespa
         time.sleep(2.0)  # past the first, slower inferences
         latencies.clear()
         inference.clear()
+        before = resident_mb(inspector)
         enable = _time_calls(client, SetBool.Request(data=True), load) if load.call_enable else time.sleep(load.seconds)
+        growth = resident_mb(inspector) - before
         if refused:
             raise SystemExit(f"the inspector gave no score for {len(refused)} images: {refused[-1]}")
         result: dict[str, object] = {
@@ -153,6 +140,7 @@ def measure(load: Load, inspector: subprocess.Popen, arguments: argparse.Namespa
             "verdicts_hz": round(len(latencies) / load.seconds, 2),
             "latency_ms": summary(latencies),
             "inspection_ms": summary(inference),
+            "rss_growth_mb": round(growth, 1),
         }
         if enable:
             result["enable_ms"] = summary(enable)
@@ -219,7 +207,7 @@ def disc(width: int, height: int, seed: int) -> np.ndarray:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def teach_quickly(folder: Path, preset_name: str) -> Path:
+def teach_quickly(folder: Path, preset_name: str, images: int = 12, steps: int = 2) -> Path:
     """A model of the preset's full size taught in a few steps: as fast as a good one, and good for nothing else."""
     from PIL import Image
 
@@ -228,10 +216,10 @@ def teach_quickly(folder: Path, preset_name: str) -> Path:
 
     good = folder / "good"
     good.mkdir()
-    for seed in range(8):
+    for seed in range(images):
         Image.fromarray(disc(320, 240, 100 + seed)).save(good / f"{seed}.png")
     preset = load_preset(preset_name)
-    preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=2, views=1))
+    preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=steps, views=1))
     print(f"teaching a quick {preset_name} model for the measurement ...", flush=True)
     teach(good, folder / "quick.safetensors", preset, device="cpu", progress=False)
     return folder / "quick.safetensors"
@@ -244,6 +232,20 @@ def start(name: str, command: list[str]) -> subprocess.Popen:
         return subprocess.Popen(command, env=environment)
     except OSError as error:
         raise SystemExit(f"the {name} could not be started: {error}") from error
+
+
+def resident_mb(process: subprocess.Popen) -> float:
+    """Memory that a process holds, MB."""
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+def start_inspector(model: Path, device: str, threads: int, backend: str) -> subprocess.Popen:
+    """The node as a process of its own, active as soon as its model is loaded."""
+    values = {"model": model, "device": device, "autostart": "true", "threads": threads, "backend": backend}
+    parameters = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
+    command = [sys.executable, "-m", "hetnet_ros.cli.main", "run", "inspector", "--ros-args", "-r", f"__ns:={NAMESPACE}"]
+    return start("inspector", command + parameters)
 
 
 def stop(process: subprocess.Popen) -> None:
@@ -317,6 +319,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--preset", default="edge", help="preset of the model taught here (default: edge)")
     parser.add_argument("--device", default="cpu", choices=("auto", "cuda", "cpu"), help="default: cpu")
+    parser.add_argument("--backend", default="file", help="the node's parameter backend (default: file)")
     parser.add_argument("--threads", type=int, default=0, help="the node's parameter threads (default: 0)")
     parser.add_argument(
         "--seconds", type=float, default=20.0, help="length of each of the two measurements (default: 20)"

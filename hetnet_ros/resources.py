@@ -1,4 +1,4 @@
-"""Finds the configuration files that come with the package, however it was installed.
+"""Finds the configuration files that come with the package, however it was installed, and the user's cache.
 
 ``config/`` lies at the root of the repository, as ROS packages have it, and not inside the Python package; colcon and
 pip both install it as ``share/hetnet_ros/config`` below their prefix.  Looking up from this file serves every layout
@@ -7,6 +7,7 @@ pip both install it as ``share/hetnet_ros/config`` below their prefix.  Looking 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from hetnet_ros.errors import InputError
@@ -32,3 +33,10 @@ def config_path(name: str) -> Path:
         hint = f"there are: {', '.join(others)}" if others else "see its config folder for what there is"
         raise InputError(f"hetnet_ros has no configuration file {name}; {hint}")
     return path
+
+
+def cache_directory() -> Path:
+    """``$HETNET_CACHE``, else ``$XDG_CACHE_HOME/hetnet_ros``, else ``~/.cache/hetnet_ros``."""
+    if os.environ.get("HETNET_CACHE"):
+        return Path(os.environ["HETNET_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hetnet_ros"

@@ -30,6 +30,7 @@ ARGUMENTS = {
     "namespace": ("", "Namespace of the node and of every topic given without a leading slash.", None),
     "name": ("inspector", "Name of the node.", None),
     "device": ("", "Where the network runs; empty: as in the parameter file.", ["", "auto", "cuda", "cpu"]),
+    "backend": ("", "What runs the model (file, auto, torch, openvino-bf16, ...); empty: as in the parameter file.", None),
     "params_file": ("", "Parameter file (YAML); empty: the package's config/inspect.yaml.", None),
     "use_sim_time": ("false", "Take the time from /clock, for simulators and bags.", BOOLEAN),
     "autostart": ("true", "Configure and activate the node; false leaves it to a lifecycle manager.", BOOLEAN),
@@ -88,6 +89,8 @@ def parameters(given: dict[str, str]) -> list:
         overrides["model"] = os.path.abspath(os.path.expanduser(given["model"]))
     if given["device"]:
         overrides["device"] = given["device"]
+    if given["backend"]:
+        overrides["backend"] = given["backend"]
     if given["transport"]:
         overrides["image_transport"] = given["transport"]
     return [existing_file("params_file", file), overrides]

@@ -15,6 +15,7 @@ import platform
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from hetnet_ros import __version__
 from hetnet_ros.errors import InputError
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     del args
-    findings = [_python(), *map(_library, _LIBRARIES), _processor(), _gpu(), *_ros(), *_teachers(), _cache()]
+    findings = [_python(), *map(_library, _LIBRARIES), _processor(), _gpu(), *_backends(), *_ros(), *_teachers(), _cache()]
     width = max(len(finding.subject) for finding in findings)
     print(f"hetnet {__version__} in {Path(__file__).resolve().parent.parent}\n")
     for finding in findings:
@@ -91,11 +92,54 @@ def _gpu() -> Finding:
 
         if torch.cuda.is_available():
             devices = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-            return Finding(OK, "GPU", ", ".join(f"{d.name} ({d.total_memory / 2**30:.0f} GiB)" for d in devices))
+            names = ", ".join(f"{d.name} ({d.total_memory / 2**30:.0f} GiB)" for d in devices)
+            return Finding(OK, "GPU", f"{names}, driver {_driver()}, torch for CUDA {torch.version.cuda}")
         built = f"torch is built for CUDA {torch.version.cuda}" if torch.version.cuda else "torch is built without CUDA"
     except Exception:  # reported with the library
         built = "torch does not import"
     return Finding(NOTE, "GPU", f"none that torch can use ({built}); everything runs on the CPU")
+
+
+def _driver() -> str:
+    """Version of NVIDIA's kernel driver."""
+    try:
+        first = Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
+    except (OSError, IndexError):
+        return "not known"
+    return next((word for word in first.split() if word[0].isdigit() and "." in word), "not known")
+
+
+def _backends() -> list[Finding]:
+    """Runtimes beside torch, and what they offer on this machine."""
+    found = [_runtime("onnxruntime", "backend onnx", _onnx_providers), _runtime("openvino", "backends openvino", _openvino_precisions)]
+    if not _installed("nncf"):
+        found.append(Finding(NOTE, "nncf", "not installed: no export to openvino-int8", "pip install nncf"))
+    return found
+
+
+def _runtime(module: str, use: str, describe: Callable[[], str]) -> Finding:
+    if not _installed(module):
+        return Finding(NOTE, module, f"not installed: no {use}", f"pip install {module}")
+    try:
+        return Finding(OK, module, describe())
+    except Exception as error:  # a library that is there but broken must not end the report
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return Finding(NOTE, module, f"does not work: {reason}", f"pip install --force-reinstall {module}")
+
+
+def _onnx_providers() -> str:
+    import onnxruntime
+
+    names = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
+    return f"{onnxruntime.__version__} for {', '.join(names)}"
+
+
+def _openvino_precisions() -> str:
+    import openvino
+
+    abilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    precisions = [name for name in ("FP32", "BF16", "FP16", "INT8") if name in abilities]
+    return f"{openvino.__version__.split('-')[0]}, the CPU computes {', '.join(precisions)}"
 
 
 def _ros() -> list[Finding]:
@@ -143,7 +187,7 @@ def _teachers() -> list[Finding]:
 
 def _teacher(model: str, presets: list[str]) -> Finding:
     from hetnet_ros.network import teacher_packages
-    from hetnet_ros.network.weights import cache_directory
+    from hetnet_ros.resources import cache_directory
 
     name = f"{model} ({', '.join(presets)})"
     cached = cache_directory() / "weights" / f"{model}.safetensors"
@@ -164,7 +208,7 @@ def _teacher(model: str, presets: list[str]) -> Finding:
 
 def _cache() -> Finding:
     try:
-        from hetnet_ros.network.weights import cache_directory
+        from hetnet_ros.resources import cache_directory
     except Exception:  # a missing library was reported above
         return Finding(NOTE, "cache", "not known while libraries are missing")
     folder = cache_directory()

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from hetnet_ros.cli.backend_flag import BACKEND_HELP
+
 SUMMARY = "measure a model on labelled images"
 
 EPILOG = """\
@@ -21,7 +23,7 @@ See docs/evaluation.md."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", type=Path, help="model file made by hetnet train")
+    parser.add_argument("model", metavar="MODEL", type=Path, help="model file made by hetnet train, or exported model")
     parser.add_argument("data", metavar="DATA", type=Path, help="labelled data set")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all results as JSON")
     parser.add_argument("--report", metavar="FILE.html", type=Path, help="write a report that shows the worst errors")
@@ -44,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="report by the named groups of a regular expression that is searched in each image's path below DATA",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    parser.add_argument("--backend", default="file", help=BACKEND_HELP)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.evaluation.table import remarks, text_table
     from hetnet_ros.inspection.part_inspector import PartInspector
 
-    inspector = PartInspector.load(args.model, args.device)
+    inspector = PartInspector.load(args.model, args.device, backend=args.backend)
     result = evaluate(inspector, dataset, args.maps, progress=sys.stderr.isatty(), conditions=conditions)
     if args.json:
         write_json(args.json, result)
@@ -72,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         write_report(args.report, result, dataset, inspector)
     print(
         f"{result.part_name} (model {result.model_id}) on {result.data}, {len(result.images)} images, "
-        f"{result.seconds:.1f} s on {result.device}"
+        f"{result.seconds:.1f} s on {result.device} with {inspector.backend}"
     )
     print(text_table(result))
     for line in remarks(result):

@@ -14,6 +14,7 @@ import math
 import sys
 from pathlib import Path
 
+from hetnet_ros.cli.backend_flag import BACKEND_HELP
 from hetnet_ros.errors import InputError
 
 SUMMARY = "inspect image files and draw what was found"
@@ -26,7 +27,7 @@ FORMAT = "hetnet-predict-1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", type=Path, help="model file made by hetnet train")
+    parser.add_argument("model", metavar="MODEL", type=Path, help="model file made by hetnet train, or exported model")
     parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="image files, or folders of them")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder for overlays and masks")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write verdicts, scores and defects as JSON")
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write each raw anomaly map, float32 at the image's size, as <stem>_map.npy",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    parser.add_argument("--backend", default="file", help=BACKEND_HELP)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     from hetnet_ros.inspection.part_inspector import PartInspector
 
-    inspector = PartInspector.load(args.model, args.device)
+    inspector = PartInspector.load(args.model, args.device, backend=args.backend)
     inspector.warm_up()
     entries = [_bad_entry(path, problem) for path, problem in problems]
     for _, problem in problems:
@@ -64,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         document = {
             "format": FORMAT,
-            "model": {"id": inspector.model_id, "part": inspector.card.part_name, "device": inspector.device},
+            "model": {"id": inspector.model_id, "part": inspector.card.part_name, "device": inspector.device,
+                "backend": inspector.backend},
             "thresholds": {"accept": inspector.calibration.thresholds.accept, "reject": 0.5, "pixel": 0.5},
             "images": entries,
         }

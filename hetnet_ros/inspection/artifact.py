@@ -2,7 +2,8 @@
 
 The card says how to rebuild the network, which teachers it needs (by hash), how raw scores become verdicts and what it
 was taught on.  A digest over card and tensors is the model's identity and refuses a file that was changed or damaged.
-No pickle anywhere, and nothing that depends on the clock: the same teaching gives the same bytes.
+No pickle anywhere, and nothing that depends on the clock: the same teaching gives the same bytes.  torch is imported only
+where a model file is read or written, since exported models carry the same card to machines without it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-import safetensors
-import torch
-from safetensors.torch import save_file
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
@@ -26,13 +23,18 @@ from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.domain import DomainLimits
 from hetnet_ros.inspection.image_statistics import StatisticLimits
 from hetnet_ros.network.config import NetworkConfig
-from hetnet_ros.network.weights import hash_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT_VERSION = 2
 REFERENCES = "domain.references"
 """Name of the tensor with the taught views' descriptors, float16 (N, D)."""
 TAUGHT = "domain.taught"
 """Name of the tensor with a digest of each image that taught the students, int64 (N,): none of them may calibrate."""
+EXAMPLES = "export.images"
+"""Name of the tensor with some good images, uint8 (N, S, S, 3): what exports are checked and quantised on."""
+MAX_EXAMPLES = 32
 _KEY = "hetnet"  # one metadata key only: safetensors does not keep the order of several
 
 
@@ -98,6 +100,8 @@ def save_artifact(path: Path, card: ModelCard, tensors: dict[str, Tensor]) -> st
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file so that ``path`` is either the old file or the whole new one."""
+    from safetensors.torch import save_file
+
     path = Path(path)
     part = None
     try:
@@ -137,7 +141,7 @@ def load_artifact(path: Path) -> Artifact:
         raise InputError(f"model {path} does not match its digest: it was changed or damaged; restore the file or teach "
                          "the part again")
     try:
-        card = _card(values)
+        card = card_from_values(values)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"the card of model {path} is not valid: {error}") from None
     return Artifact(card, tensors, digest[:16])
@@ -145,6 +149,8 @@ def load_artifact(path: Path) -> Artifact:
 
 def read_tensors(path: Path, what: str) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata and tensors of a safetensors file; InputError where it cannot be read as one."""
+    import safetensors
+
     if not Path(path).is_file():
         raise InputError(f"{what} {path} does not exist or is no file: check the path, or make one with hetnet train")
     try:
@@ -154,7 +160,8 @@ def read_tensors(path: Path, what: str) -> tuple[dict[str, str], dict[str, Tenso
         raise InputError(f"{what} {path} is not a readable safetensors file: {error}") from None
 
 
-def _card(values: dict) -> ModelCard:
+def card_from_values(values: dict) -> ModelCard:
+    """The card from its JSON values; raises ValueError, TypeError or KeyError where they are not one."""
     return ModelCard(
         part_name=str(values["part_name"]), preset=str(values["preset"]),
         network=from_mapping(NetworkConfig, values["network"], "network"),
@@ -170,11 +177,15 @@ def _with_tuples(values: dict) -> dict:
 
 
 def _digest(card_text: str, tensors: dict[str, Tensor]) -> str:
+    from hetnet_ros.network.weights import hash_tensors
+
     return hashlib.sha256(f"{card_text}|{hash_tensors(tensors)}".encode()).hexdigest()
 
 
 def check_fits(tensors: dict[str, Tensor], expected: dict[str, Tensor | None], path: Path) -> None:
     """Raise InputError unless the file's tensors are those expected, of the same shape (None: any), all finite."""
+    import torch
+
     wrong = sorted(set(expected) ^ set(tensors)) or [
         name for name, like in expected.items() if like is not None and tensors[name].shape != like.shape]
     if wrong:

@@ -14,16 +14,15 @@ from typing import Sequence
 import numpy as np
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.artifact import REFERENCES, TAUGHT, Artifact, ModelCard, check_fits, load_artifact
-from hetnet_ros.inspection.backend import TorchBackend, resolve_device
+from hetnet_ros.inspection.artifact import REFERENCES, ModelCard, load_artifact
+from hetnet_ros.inspection.backends.interface import AUTO, FILE, Backend, BackendKind, backend_kind
 from hetnet_ros.inspection.domain import Domain, MapSpread
+from hetnet_ros.inspection.exported import check_backend, graph_files, is_exported, read_exported
 from hetnet_ros.inspection.image_statistics import measure
-from hetnet_ros.inspection.preprocessing import checked_roi, cut, to_tensor
+from hetnet_ros.inspection.preprocessing import checked_roi, cut
 from hetnet_ros.inspection.region_of_interest import Region, score_inside
 from hetnet_ros.inspection.regions import find_defects
 from hetnet_ros.inspection.result import Box, Inspection, StageTimings, Verdict
-from hetnet_ros.network.hetnet import HetNet
-from hetnet_ros.network.weights import resolve_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,40 +36,72 @@ class View:
 
 
 class PartInspector:
-    """A taught part on a device.  Not re-entrant: one thread at a time calls :meth:`inspect`.
+    """A taught part on a backend.  Not re-entrant: one thread at a time calls :meth:`inspect`.
 
-    card: the model's card.  model_id: 16 hex digits.  device: ``cpu`` or ``cuda:N``.  weights_mb: size of all weights.
+    card: the model's card, with this backend's thresholds.  model_id: 16 hex digits.  backend: its name.  device: ``cpu`` or
+    ``cuda:N``.  choice: why this backend, where it was chosen by measuring.  weights_mb: size of all weights.
     """
 
-    def __init__(self, artifact: Artifact, network: HetNet, device: str = "auto", allow_cpu_fallback: bool = False) -> None:
-        self.card: ModelCard = artifact.card
-        self.model_id = artifact.model_id
-        self.calibration = artifact.card.calibration
-        self.domain = Domain(artifact.tensors[REFERENCES].float().numpy(), artifact.card.domain)
-        self._backend = TorchBackend(network, resolve_device(device, allow_cpu_fallback))
-        self.device = str(self._backend.device)
-        self.weights_mb = sum(t.numel() * t.element_size() for t in network.state_dict().values()) / 2**20
+    def __init__(self, card: ModelCard, model_id: str, references: np.ndarray, backend: Backend, weights_mb: float,
+                 choice: str = "") -> None:
+        """references: the taught views' descriptors, float (N, D)."""
+        self.card, self.model_id, self.weights_mb, self.choice = card, model_id, weights_mb, choice
+        self.calibration = card.calibration
+        self.domain = Domain(references.astype(np.float32), card.domain)
+        self._backend = backend
+        self.backend, self.device = backend.name, backend.device
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", allow_cpu_fallback: bool = False) -> "PartInspector":
-        """Read a model file and its teachers.
+    def load(cls, path: str | Path, device: str = "auto", allow_cpu_fallback: bool = False, backend: str = FILE,
+             threads: int = 0) -> "PartInspector":
+        """Read a model file and its teachers, or an exported model.
 
-        Raises InputError for a file, a teacher or a device that cannot be used, with what to do.
+        backend: one of ``CHOICES``; a model file asked for another backend than torch is exported into the cache first.
+        threads: CPU threads, 0 for the library's choice.
+        Raises InputError for a file, a teacher, a backend or a device that cannot be used, with what to do.
         """
-        artifact = load_artifact(Path(path))
-        resolve_device(device, allow_cpu_fallback)  # a wrong device is said before the weights are read
-        weights = []
-        for config, record in zip((artifact.card.network.cnn, artifact.card.network.transformer), artifact.card.teachers):
-            found = resolve_weights(config.model)
-            if found.sha256 != record.sha256:
-                raise InputError(f"model {path} was taught with other weights of {config.model} (sha256 "
-                                 f"{record.sha256[:12]}) than those from {found.source} ({found.sha256[:12]}): put the "
-                                 "former into the weights cache or teach the part again")
-            weights.append(found)
-        network = HetNet(artifact.card.network, *weights)
-        check_fits(artifact.tensors, {**network.trained_state(), REFERENCES: None, TAUGHT: None}, Path(path))
-        network.load_state_dict(artifact.tensors, strict=False)
-        return cls(artifact, network, device, allow_cpu_fallback)
+        path, wanted = Path(path), None if backend in (FILE, AUTO) else backend_kind(backend)
+        if is_exported(path):
+            return cls._load_exported(path, device, None if wanted is None else wanted.name, threads)
+        if backend == AUTO:
+            from hetnet_ros.inspection.choice import choose_backend
+
+            chosen = choose_backend(path, device, threads)
+            inspector = cls.load(path, device, allow_cpu_fallback, chosen.backend, threads)
+            inspector.choice = chosen.reason
+            return inspector
+        if wanted is None or wanted.runtime == "torch":
+            return cls._load_torch(path, device, allow_cpu_fallback, wanted, threads)
+        from hetnet_ros.inspection.export_cache import cached_export
+
+        return cls._load_exported(cached_export(path, wanted), device, None, threads)
+
+    @classmethod
+    def _load_torch(cls, path: Path, device: str, allow_cpu_fallback: bool, kind: BackendKind | None,
+                    threads: int) -> "PartInspector":
+        import torch
+
+        from hetnet_ros.inspection.backends.torch_backend import TorchBackend, resolve_device
+        from hetnet_ros.inspection.model_network import build_network
+
+        artifact = load_artifact(path)
+        where = resolve_device(device, allow_cpu_fallback)  # a wrong device is said before the weights are read
+        if threads:
+            torch.set_num_threads(threads)
+        network = build_network(path, artifact)
+        size = sum(t.numel() * t.element_size() for t in network.state_dict().values()) / 2**20
+        backend = TorchBackend(network, where, kind)
+        return cls(artifact.card, artifact.model_id, artifact.tensors[REFERENCES].numpy(), backend, size)
+
+    @classmethod
+    def _load_exported(cls, path: Path, device: str, backend: str | None, threads: int) -> "PartInspector":
+        from hetnet_ros.inspection.backends.opening import open_graph
+
+        description = read_exported(path)
+        kind = check_backend(path, description, backend)
+        size = sum(file.stat().st_size for file in graph_files(path)) / 2**20
+        return cls(description.card, description.model_id, description.arrays[REFERENCES],
+                   open_graph(path, kind, device, threads), size)
 
     @property
     def part_name(self) -> str:
@@ -100,9 +131,8 @@ class PartInspector:
         insides = [None if view.region is None else view.region.inside(view.rgb.shape[:2], box, (size, size))
                    for view, box in zip(views, boxes)]
         images = np.stack([cut(view.rgb, box, size) for view, box in zip(views, boxes)])
-        tensor = to_tensor(images)
         prepared = time.perf_counter()
-        output = self._backend(tensor)
+        output = self._backend(images)
         inferred = time.perf_counter()
         shares = 1e3 * (prepared - started) / len(views), 1e3 * (inferred - prepared) / len(views)
         return [self._judge(view, box, inside, image, *found, shares) for view, box, inside, image, *found in

@@ -1,19 +1,22 @@
 """From a camera image to the network's input.
 
-The region of interest is cut out and resized to the network's square; the teachers normalise for themselves.  Shrinking
+The region of interest is cut out and resized to the network's square as 8-bit colour; the backend does the rest.  Shrinking
 averages areas, so that fine texture does not alias into false detail.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.image_files import MIN_SIDE_PX
 from hetnet_ros.inspection.result import Box
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def checked_roi(rgb: np.ndarray, roi: Box | None) -> Box:
@@ -48,5 +51,7 @@ def cut(rgb: np.ndarray, roi: Box, size: int) -> np.ndarray:
 
 
 def to_tensor(batch: np.ndarray) -> Tensor:
-    """uint8 (B, S, S, 3) -> float32 (B, 3, S, S) in [0, 1]."""
+    """uint8 (B, S, S, 3) -> float32 (B, 3, S, S) in [0, 1], for teaching."""
+    import torch  # only here: inspection with an exported model needs none
+
     return torch.from_numpy(batch).permute(0, 3, 1, 2).float().div_(255)

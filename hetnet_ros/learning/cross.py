@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hetnet_ros.inspection.backend import TorchBackend
+from hetnet_ros.inspection.backends.torch_backend import TorchBackend
 from hetnet_ros.inspection.domain import MapSpread
 from hetnet_ros.inspection.preprocessing import to_tensor
 from hetnet_ros.learning.feature_cache import FeatureCache

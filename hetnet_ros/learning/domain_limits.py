@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hetnet_ros.inspection.backend import TorchBackend
+from hetnet_ros.inspection.backends.torch_backend import TorchBackend
 from hetnet_ros.inspection.domain import DomainLimits, distances, fit_limits
 from hetnet_ros.inspection.image_statistics import fit_statistics, measure
 from hetnet_ros.inspection.preprocessing import to_tensor

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.artifact import REFERENCES, TAUGHT, ModelCard, TeacherRecord, TrainingSummary, save_artifact
-from hetnet_ros.inspection.backend import resolve_device
+from hetnet_ros.inspection.artifact import (
+    EXAMPLES, MAX_EXAMPLES, REFERENCES, TAUGHT, ModelCard, TeacherRecord, TrainingSummary, save_artifact)
+from hetnet_ros.inspection.backends.torch_backend import resolve_device
 from hetnet_ros.inspection.calibration import FALSE_REJECT, Calibration
 from hetnet_ros.inspection.domain import MAX_REFERENCES
 from hetnet_ros.learning.bag_images import BagSource, load_bag_images
@@ -107,8 +108,10 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     summary = TrainingSummary(len(good.images), len(held), good.min_size, good.max_size, trainer.step, seed,
                               preset.training.views, trainer.loss, folds)
     card = ModelCard(part_name or _name(Path(data)), preset.name, preset.network, records, calibration, domain, summary)
-    model_id = save_artifact(output, card, {**network.trained_state(), REFERENCES: references,
-                                          TAUGHT: image_digests(good.images[kept])})
+    shown = good.images[held] if len(held) else good.images
+    examples = torch.from_numpy(shown[:: -(-len(shown) // MAX_EXAMPLES)])
+    model_id = save_artifact(output, card, {**network.trained_state(), REFERENCES: references, EXAMPLES: examples,
+                                            TAUGHT: image_digests(good.images[kept])})
     checkpoint_path(output).unlink(missing_ok=True)
     return TeachReport(output, model_id, len(good.images), len(held), trainer.step, trainer.loss,
                        time.monotonic() - started, calibration, good.skipped, folds)

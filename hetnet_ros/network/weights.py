@@ -22,6 +22,7 @@ from torch import Tensor
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.network import teacher_packages
+from hetnet_ros.resources import cache_directory
 
 PACKAGED: dict[str, Callable[[], dict[str, Tensor]]] = {
     "tf_efficientnet_lite0": teacher_packages.efficientnet_lite0_state_dict,
@@ -36,13 +37,6 @@ class TeacherWeights:
     tensors: dict[str, Tensor]
     source: str
     sha256: str
-
-
-def cache_directory() -> Path:
-    """``$HETNET_CACHE``, else ``$XDG_CACHE_HOME/hetnet_ros``, else ``~/.cache/hetnet_ros``."""
-    if os.environ.get("HETNET_CACHE"):
-        return Path(os.environ["HETNET_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hetnet_ros"
 
 
 def hash_tensors(tensors: dict[str, Tensor]) -> str:

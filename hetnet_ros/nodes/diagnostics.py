@@ -157,6 +157,7 @@ def _model_values(health: Health) -> list[tuple[str, str]]:
         ("model_id", inspector.model_id),
         ("path", health.model.path),
         ("device", inspector.device),
+        ("backend", inspector.backend),
         ("weights_mb", f"{inspector.weights_mb:.1f}"),
         ("load_s", f"{health.model.seconds:.1f}"),
         ("threshold_accept", f"{inspector.calibration.thresholds.accept:.3f}"),

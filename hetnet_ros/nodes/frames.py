@@ -29,7 +29,7 @@ class Frame:
 
 
 class NewestFrames:
-    """A mailbox for one frame of each camera, safe between threads."""
+    """A mailbox for one frame of each camera, or whatever else has a camera; safe between threads."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()

@@ -140,11 +140,12 @@ class Inspector(LifecycleNode):
     def _configure(self, state: LifecycleState) -> None:
         self._pipeline.use_model(None)
         given = self._settings
-        model = load_model(given.model, given.device, given.allow_cpu_fallback, given.threads)
+        model = load_model(given.model, given.device, given.allow_cpu_fallback, given.threads, given.backend)
         views = self._pipeline.views
         views.recipe = load_recipe(given.recipe) if given.recipe else Recipe()
         views.models = {
-            path: load_model(path, given.device, given.allow_cpu_fallback, given.threads) for path in views.recipe.models
+            path: load_model(path, given.device, given.allow_cpu_fallback, given.threads, given.backend)
+            for path in views.recipe.models
         }
         if self._outputs is None:
             self._outputs = Outputs(self)
@@ -218,7 +219,9 @@ class Inspector(LifecycleNode):
                 raise InputError(f"the node is {self._state}: set the parameter model and configure it first")
             if not request.model_path:
                 raise InputError("model_path is empty: give the absolute path of a .safetensors model on this machine")
-            model = load_model(request.model_path, given.device, given.allow_cpu_fallback, given.threads)
+            model = load_model(
+                request.model_path, given.device, given.allow_cpu_fallback, given.threads, given.backend
+            )
             if self._pipeline.model is None:
                 raise InputError(f"the node became {self._state} while the model was loading; it was not taken")
             self._take_over(model, request.part_id)
@@ -304,6 +307,8 @@ class Inspector(LifecycleNode):
 
     def _announce(self, model: LoadedModel) -> None:
         self.get_logger().info(model.summary)
+        if model.inspector.choice:
+            self.get_logger().info(f"backend auto: {model.inspector.choice}")
         if model.fell_back:
             self.get_logger().warning(f"running on the CPU: {model.fell_back}")
 

@@ -1,10 +1,11 @@
 """A model ready for work, and how one comes about: read, moved to its device, warmed up.
 
-torch and the network are imported here, at the first load, so that an unconfigured node starts in a moment and answers.
+The backend and the network are imported here, at the first load, so that an unconfigured node starts in a moment and answers.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,16 +35,16 @@ class LoadedModel:
         """One line for a person."""
         inspector = self.inspector
         return (
-            f"model {inspector.model_id} of part {self.part_name!r} is ready on {inspector.device} "
+            f"model {inspector.model_id} of part {self.part_name!r} is ready on {inspector.device} with {inspector.backend} "
             f"({inspector.weights_mb:.0f} MB, {self.seconds:.1f} s)"
         )
 
 
-def load_model(path: str, device: str, allow_cpu_fallback: bool, threads: int) -> LoadedModel:
+def load_model(path: str, device: str, allow_cpu_fallback: bool, threads: int, backend: str = "file") -> LoadedModel:
     """Load and warm the model file ``path``.
 
-    device: ``auto``, ``cuda`` or ``cpu``; threads: CPU threads of the network, 0 for the library's choice.  Raises
-    InputError for an empty path, an unusable file or an absent device; a failing device raises its own error, unless
+    device: ``auto``, ``cuda`` or ``cpu``; threads: CPU threads of the network, 0 for the library's choice; backend: as
+    the parameter.  Raises InputError for an empty path, an unusable file, or an absent device or runtime; a failing device raises its own error, unless
     ``allow_cpu_fallback``, which then loads on the CPU.
     """
     if not path:
@@ -52,21 +53,17 @@ def load_model(path: str, device: str, allow_cpu_fallback: bool, threads: int) -
             "(hetnet train FOLDER -o MODEL.safetensors makes one)"
         )
     started = time.monotonic()
-    import torch
-
     from hetnet_ros.inspection.part_inspector import PartInspector
 
-    if threads:
-        torch.set_num_threads(threads)
     fell_back = ""
     try:
-        inspector = PartInspector.load(path, device, allow_cpu_fallback)
+        inspector = PartInspector.load(path, device, allow_cpu_fallback, backend, threads)
         inspector.warm_up()
     except Exception as error:
         if not (allow_cpu_fallback and is_cuda_error(error)):
             raise
         fell_back = f"CUDA failed ({_first_line(error)})"
-        inspector = PartInspector.load(path, "cpu")
+        inspector = PartInspector.load(path, "cpu", backend=backend, threads=threads)
         inspector.warm_up()
     if device == "cuda" and inspector.device == "cpu" and not fell_back:
         fell_back = "CUDA was asked for, but there is no usable GPU"
@@ -75,11 +72,11 @@ def load_model(path: str, device: str, allow_cpu_fallback: bool, threads: int) -
 
 def is_cuda_error(error: BaseException) -> bool:
     """Whether ``error`` comes from the GPU or its driver rather than from the input or from our code."""
-    import torch
-
     if isinstance(error, InputError):
         return False
-    return isinstance(error, torch.cuda.OutOfMemoryError) or (isinstance(error, RuntimeError) and "CUDA" in str(error))
+    torch = sys.modules.get("torch")  # an exported model may run without it
+    out_of_memory = torch is not None and isinstance(error, torch.cuda.OutOfMemoryError)
+    return out_of_memory or (isinstance(error, RuntimeError) and "CUDA" in str(error))
 
 
 def _first_line(error: Exception) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Iterable, Mapping
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.backends.interface import CHOICES
 from hetnet_ros.inspection.result import Box
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ class InspectorParameters:
 
     model: str
     device: str
+    backend: str
     allow_cpu_fallback: bool
     threads: int
     part_id: str
     roi: tuple[int, ...]
+    max_rate: float
     max_age: float
     max_clock_skew: float
     input_timeout: float
@@ -161,6 +164,13 @@ DECLARATIONS = (
         frozen="loaded",
     ),
     Declaration(
+        "backend",
+        "file",
+        "What runs the model: file (torch, or what it was exported for), auto (the fastest here, measured once), or one by name.",
+        choices=CHOICES,
+        frozen="loaded",
+    ),
+    Declaration(
         "allow_cpu_fallback", False, "Go on with the CPU when CUDA is missing or fails; otherwise that is an error."
     ),
     Declaration(
@@ -174,6 +184,13 @@ DECLARATIONS = (
     Declaration("part_id", "", "Name of the part in published messages; empty takes the name in the model's card."),
     Declaration(
         "roi", [0, 0, 0, 0], "Part of the image to inspect, px: x, y, width, height. All zero: the whole image."
+    ),
+    Declaration(
+        "max_rate",
+        0.0,
+        "Largest rate of inspections, Hz, to leave the processor to others; 0: as many as it can.",
+        low=0.0,
+        high=1000.0,
     ),
     Declaration(
         "max_age",

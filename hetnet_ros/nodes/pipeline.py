@@ -1,4 +1,5 @@
-"""Between the image subscription and the result topics: one worker thread that decodes, inspects and publishes.
+"""Between the image subscription and the result topics: one thread that decodes, inspects and publishes verdicts, and one
+that draws pictures meanwhile.
 
 The subscription's callback only leaves the frame in a mailbox, so services, parameters and lifecycle transitions answer
 while the network runs.  A change of state (paused, deactivated) starts a new epoch, and a frame of an older epoch is
@@ -24,8 +25,10 @@ from hetnet_ros.nodes.locator import Locator
 from hetnet_ros.nodes.measurements import Statistics
 from hetnet_ros.nodes.message_conversion import inspection_message
 from hetnet_ros.nodes.outputs import Outputs
+from hetnet_ros.nodes.pace import Pace
 from hetnet_ros.nodes.parameters import InspectorParameters
 from hetnet_ros.nodes.part_inspection import Claim, PartInspection
+from hetnet_ros.nodes.picture_worker import PictureWorker
 from hetnet_ros.nodes.view_settings import ViewSettings
 
 _JOIN_SECONDS = 3.0
@@ -59,6 +62,8 @@ class Pipeline:
         self._frozen: dict[str, FrozenCamera] = {}
         self.part: PartInspection | None = None
         self.views = ViewSettings()
+        self._pace = Pace()
+        self._pictures = PictureWorker(logger)
         self._publishing = threading.Lock()
         self._outputs: Outputs | None = None
         self._model: LoadedModel | None = None
@@ -81,11 +86,14 @@ class Pipeline:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="inspection", daemon=True)
             self._thread.start()
+            self._pictures.start()
 
     def stop(self) -> None:
         """End the worker for good, waiting a little for the frame in hand."""
         self.close()
         self._mailbox.close()
+        self._pace.close()
+        self._pictures.stop()
         if self._thread is not None:
             self._thread.join(_JOIN_SECONDS)
 
@@ -115,9 +123,11 @@ class Pipeline:
 
     def _work(self) -> None:
         while True:
+            self._pace.wait(lambda: self._parameters().max_rate)
             frames = self._mailbox.take(_MOST_TOGETHER)
             if not frames:
                 return
+            self._pace.note()
             epoch, model = self._epoch, self._model
             if not self._open or model is None:
                 continue
@@ -175,8 +185,8 @@ class Pipeline:
         self._count(examination)
         for publish in outputs.space.messages(message, parameters):
             self._publish(epoch, publish)
-        for publish in outputs.pictures(header, examination, model, parameters):
-            self._publish(epoch, publish)
+        pictures = outputs.pictures(header, examination, model, parameters)
+        self._pictures.draw(frame.camera, pictures, lambda publish: self._publish(epoch, publish))
         self._report(examination)
         if examination.error is not None and is_cuda_error(examination.error):
             self._leave_cuda(model, parameters, examination.error)
@@ -210,7 +220,7 @@ class Pipeline:
         if not parameters.allow_cpu_fallback or self._model is not failed:
             return
         self._logger.error("CUDA failed during inference; loading the model on the CPU, as allow_cpu_fallback permits")
-        loaded = load_model(failed.path, "cpu", False, parameters.threads)
+        loaded = load_model(failed.path, "cpu", False, parameters.threads, parameters.backend)
         reason = f"CUDA failed during inference ({' '.join(str(cause).split())[:200]})"
         if self._model is failed:
             self._model = LoadedModel(loaded.path, loaded.inspector, loaded.seconds, fell_back=reason)

@@ -33,10 +33,11 @@ def package_xml_dependencies(*kinds: str) -> set[str]:
 
 
 def setup_cfg_requirements() -> set[str]:
-    """Distribution names of the base requirements and of the extra for offline weights."""
+    """Distribution names of the base requirements and of every extra but the tests'."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
-    text = config["options"]["install_requires"] + config["options.extras_require"]["offline-weights"]
+    extras = [text for name, text in config["options.extras_require"].items() if name != "test"]
+    text = "\n".join([config["options"]["install_requires"], *extras])
     return {re.match(r"[\w-]+", line)[0] for line in text.split("\n") if line and not line.startswith("#")}
 
 
