@@ -18,7 +18,7 @@ from hetnet_ros.cell.canvas import HALF_X_MM, HALF_Y_MM, TEXEL_MM
 
 _STRIDE_MM = 0.45
 _SKIP_MM = 2.0
-_REFINEMENTS = 5
+_REFINEMENTS = 7
 _COARSE = 4
 _LEVEL_MM = 0.002
 _BORDER = cv2.BORDER_REPLICATE
