@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from hetnet_ros.cli.demo_model import taught_model
-    from hetnet_ros.cli.demo_processes import NodeProcesses, ros_environment
+    from hetnet_ros.cli.node_processes import NodeProcesses, ros_environment
 
     lesson = _checked(args)
     environment = ros_environment(args.domain if args.domain is not None else 30 + os.getpid() % 70)

@@ -142,7 +142,7 @@ def _live(
 
     from tqdm import tqdm
 
-    from hetnet_ros.cli.demo_processes import NodeProcesses, ros_environment
+    from hetnet_ros.cli.node_processes import NodeProcesses, ros_environment
     from hetnet_ros.evaluation.replay.live import draw_showcase, frame_brightness, live_run
     from hetnet_ros.inspection.bags import image_frames
     from hetnet_ros.inspection.bags.frames import COMPRESSED

@@ -1,4 +1,4 @@
-"""The demonstration's node processes: started apart from the terminal, logged to files, and ended whatever happens."""
+"""Node processes that a command starts: apart from the terminal, logged to files, and ended whatever happens."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -40,7 +42,7 @@ class NodeProcesses:
 
     def start(self, node: str, ros_arguments: Sequence[str]) -> None:
         """Start a node; its output goes to ``<logs>/<node>.log``."""
-        with (self._logs / f"{node}.log").open("wb") as log:
+        with (self._logs / f"{node}.log").open("wb") as log, _signals_held():
             self._running[node] = subprocess.Popen(
                 [sys.executable, "-m", "hetnet_ros.cli.main", "run", node, "--ros-args", *ros_arguments],
                 stdin=subprocess.DEVNULL,
@@ -66,6 +68,10 @@ class NodeProcesses:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with _signals_held():
+            self._end()
+
+    def _end(self) -> None:
         deadline = time.monotonic() + _GRACE_SECONDS
         for process in self._running.values():
             if process.poll() is None:
@@ -76,3 +82,24 @@ class NodeProcesses:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Deliver SIGINT and SIGTERM only afterwards, lest a node that has just been started, or is just being ended, is
+    left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
