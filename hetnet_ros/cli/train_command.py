@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
     for line in report.skipped:
         print(f"skipped: {line}", file=sys.stderr)
     thresholds = report.calibration.thresholds
-    spared = f"calibrated across {report.folds} folds" if report.folds else f"{report.held_out} held out"
-    print(f"{report.model}: model {report.model_id}, {report.images - report.held_out} images taught and {spared}, "
+    spared = f"calibrated across {report.folds} folds" if report.folds else f"{report.held_out} parts held out"
+    print(f"{report.model}: model {report.model_id}, {report.taught} images taught and {spared}, "
           f"{report.steps} steps, loss {report.loss:.4f}, {report.seconds:.0f} s")
     print(f"PASS below score {thresholds.accept:.3f}, REJECT from {thresholds.reject:.3f}, UNCERTAIN between; "
           f"p-values go down to {smallest_rate(len(report.calibration.good_scores)):.3f}")
@@ -91,17 +91,18 @@ def _bag_source(args: argparse.Namespace):
     if args.images is not None and not 4 <= args.images <= 100_000:
         raise InputError(f"--images is {args.images}: use 4 to 100000")
     found = args.labels or find_label_file(args.data)
-    usable = None
+    usable, parts = None, {}
     if found:
         labels, bag = read_labels(found), open_bag(args.data)
         labels = labels.with_parts(recorded_parts(bag)) if labels.parts else labels
         topics = choose_topics(bag, [args.topic] if args.topic else [labels.topic] if labels.topic else [])
         known = [(frame.index, labels.find(frame.index, frame.stamp_ns)) for frame in image_frames(bag, topics)]
         usable = frozenset(index for index, label in known if label is not None and label.label == "good")
+        parts = {index: label.part for index, label in known if label is not None and label.part}
         if not usable:
             raise InputError(f"{found} labels no frame of {args.data} as good; teach from a recording of good parts")
         print(f"labels in {found}: {len(usable)} of {len(known)} frames show good parts", file=sys.stderr)
-    return BagSource(args.data, args.topic or "", usable, args.images or MOST_IMAGES)
+    return BagSource(args.data, args.topic or "", usable, args.images or MOST_IMAGES, parts)
 
 
 def _images_of_known_set(data: Path) -> list[Path] | None:

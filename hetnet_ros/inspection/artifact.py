@@ -152,7 +152,8 @@ def read_tensors(path: Path, what: str) -> tuple[dict[str, str], dict[str, Tenso
     import safetensors
 
     if not Path(path).is_file():
-        raise InputError(f"{what} {path} does not exist or is no file: check the path, or make one with hetnet train")
+        remedy = "leave out --resume" if what == "checkpoint" else "make one with hetnet train"
+        raise InputError(f"{what} {path} does not exist or is no file: check the path, or {remedy}")
     try:
         with safetensors.safe_open(str(path), "pt") as file:
             return dict(file.metadata() or {}), {key: file.get_tensor(key) for key in file.keys()}

@@ -7,8 +7,8 @@ robot.  So each frame is reduced to a thumbnail, and frames are chosen one by on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -23,6 +23,8 @@ from hetnet_ros.learning.good_images import MIN_IMAGES, GoodImages
 
 MOST_IMAGES = 100
 """How many frames are taken unless the caller says otherwise."""
+STRETCHES = 40
+"""Into how many stretches a recording is cut where it does not tell its parts."""
 _THUMBNAIL = (20, 15)
 
 
@@ -31,13 +33,14 @@ class BagSource:
     """Which frames of a bag may be taught from.
 
     topic: the image topic, empty for the only one.  usable: frame numbers known to show good parts, None for all.
-    most: how many frames to take.
+    most: how many frames to take.  parts: the part that a frame number shows; empty where that is not known.
     """
 
     path: Path
     topic: str = ""
     usable: frozenset[int] | None = None
     most: int = MOST_IMAGES
+    parts: Mapping[int, str] = field(default_factory=dict)
 
 
 def load_bag_images(source: BagSource, size: int, progress: bool = True) -> GoodImages:
@@ -55,15 +58,30 @@ def load_bag_images(source: BagSource, size: int, progress: bool = True) -> Good
         raise InputError(f"{source.path} holds {len(numbers)} usable frames{why}: teaching needs at least {MIN_IMAGES} "
                          "frames of defect-free parts, 20 or more for verdicts you can rely on")
     chosen = {numbers[place] for place in most_diverse(np.stack(thumbnails), source.most)}
-    images, paths, sizes = [], [], []
+    images, paths, sizes, taken = [], [], [], []
     for frame, rgb in _usable(source, [], progress, "reading images"):
         if frame.index in chosen:
             images.append(resize(rgb, size))
             paths.append(source.path / f"{frame.index}")
             sizes.append(rgb.shape[:2])
+            taken.append(frame.index)
     heights, widths = zip(*sizes)
     return GoodImages(np.stack(images), tuple(paths), (min(heights), min(widths)), (max(heights), max(widths)),
-                      tuple(skipped))
+                      tuple(skipped), parts_of(taken, source.parts))
+
+
+def parts_of(frames: list[int], parts: Mapping[int, str]) -> np.ndarray:
+    """Which part each of the ascending ``frames`` shows, int64 (N,).
+
+    Frames without a known part are counted as one part for each of :data:`STRETCHES` stretches of the recording, and so are
+    all frames where fewer than four parts are known: what is held out must not be the neighbour, almost the twin, of
+    what is taught.
+    """
+    stretches = [f"stretch {place * STRETCHES // len(frames)}" for place in range(len(frames))]
+    names = [parts.get(frame) or stretch for frame, stretch in zip(frames, stretches)]
+    if len(set(names)) < MIN_IMAGES:
+        names = stretches
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 def most_diverse(points: np.ndarray, count: int) -> np.ndarray:

@@ -57,14 +57,19 @@ def score_held_out(network: HetNet, images: np.ndarray, device: torch.device) ->
                   np.array([MapSpread.of(one).level for one in maps]), network.anomaly_map.weights.clone())
 
 
-def cross_scores(new_network: Callable[[], HetNet], cache: FeatureCache, images: np.ndarray, config: TrainingConfig,
-                 folds: int, seed: int, device: torch.device, progress: bool) -> Scores:
-    """Teach one model without each fold and score the fold by it; order as ``images``, the cache's images."""
-    order = np.random.default_rng((seed, folds)).permutation(len(images))
+def cross_scores(new_network: Callable[[], HetNet], cache: FeatureCache, images: np.ndarray, parts: np.ndarray,
+                 config: TrainingConfig, folds: int, seed: int, device: torch.device, progress: bool) -> Scores:
+    """Teach one model without each fold and score the fold by it.
+
+    images: uint8 (N, S, S, 3), the cache's.  parts: int64 (N,), which part each shows; a fold holds whole parts.
+    Returns one score for each part, that of its first image.
+    """
+    names, first = np.unique(parts, return_index=True)
+    order = np.random.default_rng((seed, folds)).permutation(len(names))
     scores, peaks, levels = np.empty((3, len(images)))
     weights = []
     for fold in range(folds):
-        held = np.sort(order[fold::folds])
+        held = np.flatnonzero(np.isin(parts, names[order[fold::folds]]))
         kept = np.setdiff1d(np.arange(len(images)), held)
         torch.manual_seed(seed)
         network = new_network().to(device)
@@ -74,7 +79,7 @@ def cross_scores(new_network: Callable[[], HetNet], cache: FeatureCache, images:
         found = score_held_out(network, images[held], device)
         scores[held], peaks[held], levels[held] = found.scores, found.peaks, found.levels
         weights.append(found.stage_weights)
-    return Scores(scores, peaks, levels, torch.stack(weights).mean(0))
+    return Scores(scores[first], peaks[first], levels[first], torch.stack(weights).mean(0))
 
 
 class CacheSubset:

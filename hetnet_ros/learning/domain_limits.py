@@ -24,11 +24,11 @@ def held_out_distances(network: HetNet, images: np.ndarray, references: np.ndarr
     return distances(references, np.concatenate(found))
 
 
-def left_out_distances(descriptors: np.ndarray, views: int) -> np.ndarray:
-    """Distance of each image (its first view) to the nearest view of another one; descriptors: (N * views, D)."""
+def left_out_distances(descriptors: np.ndarray, views: int, parts: np.ndarray) -> np.ndarray:
+    """Distance of each image (its first view) to the nearest view of one of another part; descriptors: (N * views, D),
+    parts: int64 (N,)."""
     apart = 1 - descriptors[::views] @ descriptors.T
-    image = np.arange(len(descriptors)) // views
-    apart[image[None] == np.arange(len(apart))[:, None]] = np.inf
+    apart[np.repeat(parts, views)[None] == parts[:, None]] = np.inf
     return apart.min(1)
 
 

@@ -19,13 +19,20 @@ MIN_IMAGES = 4
 @dataclass(frozen=True)
 class GoodImages:
     """images: uint8 (N, S, S, 3) RGB.  paths: where each came from.  min_size, max_size: (height, width) on disk, px.
-    skipped: one line for each file that could not be used."""
+    skipped: one line for each file that could not be used.  parts: int64 (N,), equal for images that show the same part and
+    are therefore alike; None where each shows another."""
 
     images: np.ndarray
     paths: tuple[Path, ...]
     min_size: tuple[int, int]
     max_size: tuple[int, int]
     skipped: tuple[str, ...]
+    parts: np.ndarray | None = None
+
+    @property
+    def part_numbers(self) -> np.ndarray:
+        """int64 (N,): ``parts``, or a number of its own for each image."""
+        return np.arange(len(self.images)) if self.parts is None else self.parts
 
 
 def good_folder(data: Path) -> Path:

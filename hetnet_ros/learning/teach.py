@@ -16,7 +16,8 @@ import torch
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import (
-    EXAMPLES, MAX_EXAMPLES, REFERENCES, TAUGHT, ModelCard, TeacherRecord, TrainingSummary, save_artifact)
+    EXAMPLES, MAX_EXAMPLES, REFERENCES, TAUGHT, ModelCard, TeacherRecord, TrainingSummary, read_tensors,
+    save_artifact)
 from hetnet_ros.inspection.backends.torch_backend import resolve_device
 from hetnet_ros.inspection.calibration import FALSE_REJECT, Calibration
 from hetnet_ros.inspection.domain import MAX_REFERENCES
@@ -39,12 +40,14 @@ CHECKPOINT_SECONDS = 60.0
 class TeachReport:
     """What a teaching run did; ``skipped`` has one line for each file left out, ``seconds`` is the wall time.
 
-    held_out: images not taught; 0 with ``folds`` > 0, where further models scored each image without having seen it.
+    images: good images read.  taught: those trained on.  held_out: those calibrated with, one for each part held out; 0
+    with ``folds`` > 0, where further models scored each part without having seen it.
     """
 
     model: Path
     model_id: str
     images: int
+    taught: int
     held_out: int
     steps: int
     loss: float
@@ -71,6 +74,8 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     output = Path(output)
     check_rate(false_reject)
     check_model_output(output)
+    if resume:
+        read_tensors(checkpoint_path(output), "checkpoint")  # what is not there is said before the features are computed
     target = resolve_device(device)
     size = preset.network.image_size
     good = load_bag_images(bag, size, progress) if bag else load_good_images(
@@ -79,8 +84,9 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
                for t in (preset.network.cnn, preset.network.transformer)]
     torch.manual_seed(seed)
     network = HetNet(preset.network, *weights).to(target)
-    folds = folds_for(len(good.images), preset.training.calibration)
-    kept, held = split(len(good.images), 0 if folds else preset.training.hold_out, seed)
+    parts = good.part_numbers
+    folds = folds_for(len(np.unique(parts)), preset.training.calibration)
+    kept, held = split(parts, 0 if folds else preset.training.hold_out, seed)
     cache = fill_cache(network.teachers, good.images[kept], preset.training, seed, target, progress=progress)
     try:
         trainer = Trainer(network, cache, preset.training, seed, target)
@@ -90,10 +96,10 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
         references = cache.descriptors(MAX_REFERENCES).half()
         if folds:
             save_checkpoint(checkpoint, trainer, fingerprint(preset, seed, good.images))  # what follows takes as long again
-            scores = cross_scores(lambda: HetNet(preset.network, *weights), cache, good.images, preset.training, folds, seed,
-                                  target, progress)
+            scores = cross_scores(lambda: HetNet(preset.network, *weights), cache, good.images, parts, preset.training, folds,
+                                  seed, target, progress)
             network.anomaly_map.weights.copy_(scores.stage_weights)
-            apart = left_out_distances(cache.descriptors(len(cache)).numpy(), preset.training.views)
+            apart = left_out_distances(cache.descriptors(len(cache)).numpy(), preset.training.views, parts)
     finally:
         cache.close()
     if not folds:
@@ -113,18 +119,24 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     model_id = save_artifact(output, card, {**network.trained_state(), REFERENCES: references, EXAMPLES: examples,
                                             TAUGHT: image_digests(good.images[kept])})
     checkpoint_path(output).unlink(missing_ok=True)
-    return TeachReport(output, model_id, len(good.images), len(held), trainer.step, trainer.loss,
+    return TeachReport(output, model_id, len(good.images), len(kept), len(held), trainer.step, trainer.loss,
                        time.monotonic() - started, calibration, good.skipped, folds)
 
 
-def split(count: int, hold_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices to train on and indices held out, both ascending; none with ``hold_out`` 0, else at least two of each, and of
-    small sets up to a third is held out, since thresholds from two or three images would be worth nothing."""
+def split(parts: np.ndarray, hold_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices to train on and indices held out, both ascending, of images that show ``parts``, int64 (N,).
+
+    Whole parts are held out, since an image scores low where another one of the same part was taught; of each, one image
+    counts, since conformal ranks want images that are independent.  None with ``hold_out`` 0, else at least two parts
+    of each, and of few parts up to a third is held out: thresholds from two or three would be worth nothing.
+    """
     if hold_out == 0:
-        return np.arange(count), np.arange(0)
+        return np.arange(len(parts)), np.arange(0)
+    names, first = np.unique(parts, return_index=True)
+    count = len(names)
     held = min(max(2, round(hold_out * count), min(8, count // 3)), count - 2)
     order = np.random.default_rng(seed).permutation(count)
-    return np.sort(order[held:]), np.sort(order[:held])
+    return np.flatnonzero(np.isin(parts, names[order[held:]])), np.sort(first[order[:held]])
 
 
 def _train(trainer: Trainer, checkpoint: Path, run: str, resume: bool, progress: bool) -> None:

@@ -9,7 +9,7 @@ from model_fixtures import made_up_part
 
 from hetnet_ros.cli.main import main
 from hetnet_ros.errors import InputError
-from hetnet_ros.learning.bag_images import BagSource, load_bag_images, most_diverse
+from hetnet_ros.learning.bag_images import STRETCHES, BagSource, load_bag_images, most_diverse, parts_of
 
 
 def test_the_chosen_frames_are_the_most_different_ones():
@@ -26,6 +26,13 @@ def test_a_long_stop_does_not_crowd_out_a_short_one(tmp_path):
     good = load_bag_images(BagSource(tmp_path / "bag", most=4), 64, progress=False)
     assert good.images.shape == (4, 64, 64, 3) and good.min_size == (96, 128)
     assert {path.name for path in good.paths} & {"38", "39"}
+
+
+def test_frames_of_one_part_are_told_to_be_so():
+    known = {0: "a", 1: "a", 2: "b", 5: "c", 6: "d"}
+    assert list(parts_of([0, 1, 2, 5, 6], known)) == [0, 0, 1, 2, 3]
+    assert len(set(parts_of(list(range(120)), {}))) == STRETCHES, "unknown parts: stretches of neighbours"
+    assert list(parts_of([0, 1, 2, 3], {n: "one" for n in range(4)})) == [0, 1, 2, 3], "one part alone cannot be held out"
 
 
 def test_only_usable_frames_are_taken_and_problems_are_told(tmp_path):

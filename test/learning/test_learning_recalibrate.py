@@ -77,7 +77,8 @@ def test_cross_conformal_calibrates_on_every_image(weights_cache, tiny_preset, t
     assert inspector.inspect(np.full((96, 128, 3), 110, np.uint8)).verdict != Verdict.PASS
 
 
-def test_an_image_is_compared_with_other_images_only():
+def test_an_image_is_compared_with_images_of_other_parts_only():
     descriptors = np.array([[1, 0], [0.9, 0.4359], [0, 1], [0.1, 0.995]], np.float32)  # two images of two views each
-    apart = left_out_distances(descriptors, 2)
-    assert apart == pytest.approx([1 - 0.1, 1 - 0.4359], abs=1e-3)
+    assert left_out_distances(descriptors, 2, np.arange(2)) == pytest.approx([1 - 0.1, 1 - 0.4359], abs=1e-3)
+    assert left_out_distances(descriptors, 1, np.array([0, 0, 1, 1])) == pytest.approx(
+        [1 - 0.1, 1 - 0.5237, 1 - 0.4359, 1 - 0.5237], abs=1e-3)

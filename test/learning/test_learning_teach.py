@@ -133,8 +133,16 @@ def test_missing_data_is_named(tmp_path, short):
 
 @pytest.mark.parametrize("count", [4, 5, 20, 300])
 def test_the_hold_out_shares_no_image_with_the_training_set(count):
-    kept, held = split(count, 0.15, seed=1)
+    kept, held = split(np.arange(count), 0.15, seed=1)
     assert sorted([*kept, *held]) == list(range(count)) and len(held) >= 2 and len(kept) >= 2
+
+
+@pytest.mark.parametrize("count", [4, 5, 20, 100])
+def test_whole_parts_are_held_out_and_one_image_of_each_counts(count):
+    parts = np.repeat(np.arange(count), 3)
+    kept, held = split(parts, 0.15, seed=1)
+    assert not set(parts[kept]) & set(parts[held])
+    assert len(set(parts[held])) == len(held) >= 2 and len(kept) == 3 * (count - len(held)) >= 6
 
 
 def test_large_sets_are_sampled_evenly(tmp_path):
@@ -152,4 +160,4 @@ def test_the_command_teaches_from_a_set_that_keeps_its_good_images_elsewhere(tmp
     write_images(root / "ground_truth" / "ko", [np.zeros((96, 128, 3), np.uint8)])
     model = tmp_path / "m.safetensors"
     assert main(["train", str(root), "-o", str(model), "--preset", str(tiny_preset), "--steps", "2", "--device", "cpu"]) == 0
-    assert "4 images taught and 2 held out" in capsys.readouterr().out
+    assert "4 images taught and 2 parts held out" in capsys.readouterr().out

@@ -77,12 +77,12 @@ class Showcase:
 def kind_and_worth(outcome: FrameOutcome) -> tuple[str, float]:
     """What kind of frame it is, and how much there is to learn from it; of the last kind a spread sample is kept."""
     score = outcome.score if np.isfinite(outcome.score) else 1.0
-    if outcome.is_defective and outcome.verdict != Verdict.REJECT:
-        return MISS, (outcome.verdict == Verdict.PASS) + 1 - score
-    if outcome.is_good and outcome.verdict != Verdict.PASS:
-        return ALARM, (outcome.verdict == Verdict.REJECT) + score
     if outcome.verdict == Verdict.UNCERTAIN:
-        return UNSURE, score
+        return UNSURE, outcome.is_defective + score
+    if outcome.is_defective and outcome.verdict == Verdict.PASS:
+        return MISS, 1 - score
+    if outcome.is_good and outcome.verdict == Verdict.REJECT:
+        return ALARM, score
     return OTHER, (outcome.index + 1) * _GOLDEN % 1
 
 
