@@ -242,7 +242,8 @@ def resident_mb(process: subprocess.Popen) -> float:
 
 def start_inspector(model: Path, device: str, threads: int, backend: str) -> subprocess.Popen:
     """The node as a process of its own, active as soon as its model is loaded."""
-    values = {"model": model, "device": device, "autostart": "true", "threads": threads, "backend": backend}
+    values = {"model": model, "device": device, "autostart": "true", "threads": threads, "backend": backend,
+              "frozen_after": 0}  # the camera shows few pictures in turn, and dropped ones may bring the same twice in a row
     parameters = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
     command = [sys.executable, "-m", "hetnet_ros.cli.main", "run", "inspector", "--ros-args", "-r", f"__ns:={NAMESPACE}"]
     return start("inspector", command + parameters)

@@ -33,7 +33,7 @@ class Counts:
     """Numbers of parts in each role; every fault is shown on ``faults`` parts."""
 
     teach: int = 240
-    calibrate: int = 600
+    calibrate: int = 1500
     good: int = 500
     defective: int = 300
     faults: int = 40
