@@ -59,8 +59,7 @@ def averaged(runs: list[dict[str, float]]) -> dict[str, object]:
 
 
 def with_rotation(preset: Preset, name: str) -> Preset:
-    training = dataclasses.replace(preset.training, rotation=ROTATION.get(name, preset.training.rotation))
-    return dataclasses.replace(preset, training=training)
+    return preset.rotated(ROTATION[name]) if name in ROTATION else preset
 
 
 def exposure_split(category: Path, exposures: set[str], into: Path, limit: int | None, seed: int) -> Path:
@@ -110,7 +109,7 @@ def main() -> int:
     args = parser.parse_args()
     preset = load_preset(args.preset)
     if args.steps:
-        preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=args.steps))
+        preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=args.steps, epochs=0))
     results: dict[str, object] = {"preset": preset.name, "image_size": preset.network.image_size,
                                   "steps": preset.training.steps, "seeds": args.seeds}
     lines = []

@@ -219,7 +219,7 @@ def teach_quickly(folder: Path, preset_name: str, images: int = 12, steps: int =
     for seed in range(images):
         Image.fromarray(disc(320, 240, 100 + seed)).save(good / f"{seed}.png")
     preset = load_preset(preset_name)
-    preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=steps, views=1))
+    preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=steps, epochs=0, views=1))
     print(f"teaching a quick {preset_name} model for the measurement ...", flush=True)
     teach(good, folder / "quick.safetensors", preset, device="cpu", progress=False)
     return folder / "quick.safetensors"

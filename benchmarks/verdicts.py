@@ -74,7 +74,7 @@ def taught(counts: Counts, args: argparse.Namespace, folder: Path) -> Path:
     """A model of preset edge, taught from the pictures set apart for it."""
     preset = load_preset("edge")
     if args.steps:
-        preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=args.steps))
+        preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=args.steps, epochs=0))
     images = folder / "images"
     images.mkdir()
     for number, image in enumerate(pictures("teach", counts, preset.network.image_size, args.cache)):

@@ -20,7 +20,8 @@ network:
   image_size: 64
   fusion_widths: [8, 16, 16]
   embedding: 32
-  student_widths: [8, 16, 32]
+  depth: 2
+  dropout: 0.0
   smoothing_sigma: 1.0
 training: {steps: 120, batch: 4, views: 1, warmup: 5, learning_rate: 0.01, cache_mb: 64, calibration: split}
 """

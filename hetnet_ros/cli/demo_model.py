@@ -69,7 +69,7 @@ def taught_model(lesson: Lesson, folder: Path, fresh: bool, say) -> Path:
     for _ in _bar(_write(lesson, images), lesson.images):
         pass
     preset = load_preset(lesson.preset)
-    preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=lesson.steps))
+    preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=lesson.steps, epochs=0))
     report = teach(
         images,
         model,

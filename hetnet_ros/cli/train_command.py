@@ -48,8 +48,11 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.learning.teach import teach
 
     preset = load_preset(args.preset)
-    changes = {key: value for key, value in (("steps", args.steps), ("rotation", args.rotation),
-                                                 ("calibration", args.calibration)) if value is not None}
+    if args.rotation is not None:
+        preset = preset.rotated(args.rotation)
+    changes = {} if args.steps is None else {"steps": args.steps, "epochs": 0}
+    if args.calibration is not None:
+        changes["calibration"] = args.calibration
     preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, **changes))
     if not 0 <= args.seed < 2**31:
         raise InputError(f"--seed is {args.seed}: use 0 to {2**31 - 1}")

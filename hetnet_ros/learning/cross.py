@@ -18,6 +18,7 @@ from torch import Tensor
 from hetnet_ros.inspection.backends.torch_backend import TorchBackend
 from hetnet_ros.inspection.domain import MapSpread
 from hetnet_ros.inspection.preprocessing import to_tensor
+from hetnet_ros.learning.alignment import stage_offsets
 from hetnet_ros.learning.feature_cache import FeatureCache
 from hetnet_ros.learning.preset import TrainingConfig
 from hetnet_ros.learning.trainer import Trainer, settle_batch_norm
@@ -76,6 +77,7 @@ def cross_scores(new_network: Callable[[], HetNet], cache: FeatureCache, images:
         view = CacheSubset(cache, kept, config.views)
         Trainer(network, view, config, seed, device).run(lambda _: None, progress)
         settle_batch_norm(network, view, device)
+        network.anomaly_map.align(stage_offsets(network, images[kept], device, seed))
         found = score_held_out(network, images[held], device)
         scores[held], peaks[held], levels[held] = found.scores, found.peaks, found.levels
         weights.append(found.stage_weights)

@@ -22,6 +22,7 @@ from hetnet_ros.inspection.preprocessing import to_tensor
 from hetnet_ros.learning.augmentation import make_view
 from hetnet_ros.learning.preset import TrainingConfig
 from hetnet_ros.network.descriptor import image_descriptor
+from hetnet_ros.network.precision import fast_autocast
 from hetnet_ros.network.teachers import HeterogeneousTeachers, TeacherFeatures
 
 
@@ -90,7 +91,8 @@ def fill_cache(teachers: HeterogeneousTeachers, images: np.ndarray, config: Trai
         with tqdm(total=items, desc="teacher features", unit="view", disable=not progress) as bar:
             for start in range(0, items, batch):
                 views = [view_of(images, item, config, seed) for item in range(start, min(items, start + batch))]
-                features = teachers(to_tensor(np.stack(views)).to(device))
+                with torch.inference_mode(), fast_autocast(device):
+                    features = teachers(to_tensor(np.stack(views)).to(device))
                 if not all(bool(torch.isfinite(f.half()).all()) for f in (*features.local, *features.global_)):
                     raise InputError("a teacher gave features that do not fit half precision: use another teacher or stage")
                 cache.put(start, features)

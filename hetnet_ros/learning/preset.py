@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from hetnet_ros.resources import config_folder, config_path
 class TrainingConfig:
     """How a part is taught.
 
-    steps: optimiser steps.  batch: feature views per step.  learning_rate, weight_decay: of AdamW, cosine schedule
+    steps: optimiser steps, at least.  epochs: passes over all views, at least: many images, and parts that lie anyhow, want
+    more steps.  batch: feature views per step.  learning_rate, weight_decay: of AdamW, cosine schedule
     after ``warmup`` steps.  views: cached variants of each image, the first one unchanged.  rotation: largest random
     rotation of a variant, degrees (0 where orientation matters, 180 where the part lies anyhow).  light: strength of
     brightness, contrast, gamma and colour changes, 0..1.  hard_fraction: share of hardest patches with full weight.
@@ -32,6 +34,7 @@ class TrainingConfig:
     """
 
     steps: int = 1000
+    epochs: int = 0
     batch: int = 8
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
@@ -51,7 +54,7 @@ class TrainingConfig:
     calibration: str = "auto"
 
     def __post_init__(self) -> None:
-        bounds = {"steps": (1, 10**7), "batch": (2, 1024), "views": (1, 64), "rotation": (0, 180), "light": (0, 1),
+        bounds = {"steps": (1, 10**7), "epochs": (0, 10**6), "batch": (2, 1024), "views": (1, 64), "rotation": (0, 180), "light": (0, 1),
                   "hard_fraction": (0.01, 1), "noise_boxes": (0, 100), "noise_side": (0.01, 1), "hold_out": (0.02, 0.5),
                   "cache_mb": (1, 10**7), "max_images": (4, 10**6), "neighbourhood": (1, 15)}
         for name, (low, high) in bounds.items():
@@ -64,6 +67,10 @@ class TrainingConfig:
         if self.calibration not in ("auto", "split", "cross"):
             raise InputError(f"training.calibration is {self.calibration!r}: use auto, split or cross")
 
+    def steps_for(self, views: int) -> int:
+        """Optimiser steps with ``views`` cached views."""
+        return max(self.steps, -(-self.epochs * views // self.batch))
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -72,6 +79,11 @@ class Preset:
     name: str
     network: NetworkConfig
     training: TrainingConfig
+
+    def rotated(self, degrees: float) -> "Preset":
+        """The same for a part that may lie rotated by up to ``degrees`` beyond what its images show: with twice the views."""
+        training = dataclasses.replace(self.training, rotation=degrees, views=self.training.views * (2 if degrees else 1))
+        return dataclasses.replace(self, training=training)
 
 
 def preset_names() -> list[str]:

@@ -1,7 +1,7 @@
 """Teaches a part: good images in, one calibrated model file out.
 
 The order of the work is the order of this file: read, hold out, cache the teachers' features, train, settle the batch
-norms, calibrate on the images held out, write.
+norms, measure where the stages look, calibrate on the images held out, write.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hetnet_ros.inspection.artifact import (
 from hetnet_ros.inspection.backends.torch_backend import resolve_device
 from hetnet_ros.inspection.calibration import FALSE_REJECT, Calibration
 from hetnet_ros.inspection.domain import MAX_REFERENCES
+from hetnet_ros.learning.alignment import stage_offsets
 from hetnet_ros.learning.bag_images import BagSource, load_bag_images
 from hetnet_ros.learning.calibrate import check_rate, fit_calibration
 from hetnet_ros.learning.checkpoint import checkpoint_path, fingerprint, load_checkpoint, save_checkpoint
@@ -93,6 +94,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
         checkpoint = checkpoint_path(output)
         _train(trainer, checkpoint, fingerprint(preset, seed, good.images), resume, progress)
         settle_batch_norm(network, cache, target)
+        network.anomaly_map.align(stage_offsets(network.eval(), good.images[kept], target, seed))
         references = cache.descriptors(MAX_REFERENCES).half()
         if folds:
             save_checkpoint(checkpoint, trainer, fingerprint(preset, seed, good.images))  # what follows takes as long again

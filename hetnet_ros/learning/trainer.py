@@ -21,11 +21,12 @@ from hetnet_ros.learning.preset import TrainingConfig
 from hetnet_ros.network.hetnet import HetNet
 from hetnet_ros.network.losses import stage_loss
 from hetnet_ros.network.noise import IsotropicGaussian, LocalGaussian, add_noise_boxes
+from hetnet_ros.network.precision import fast_autocast
 from hetnet_ros.network.teachers import TeacherFeatures
 
 
 class Trainer:
-    """Optimises one network; ``step`` counts the steps done, ``loss`` is a running mean of the last ones."""
+    """Optimises one network; ``step`` counts the steps done of ``steps``, ``loss`` is a running mean of the last ones."""
 
     def __init__(self, network: HetNet, cache: FeatureCache, config: TrainingConfig, seed: int, device: torch.device) -> None:
         self.network = network.to(device, memory_format=torch.channels_last)  # a third faster on CPUs, too
@@ -33,6 +34,7 @@ class Trainer:
         self.config = config
         self.seed = seed
         self.device = device
+        self.steps = config.steps_for(len(cache))
         self.step = 0
         self.loss = float("nan")
         self.optimizer = torch.optim.AdamW(network.trained_parameters(), lr=config.learning_rate,
@@ -40,12 +42,12 @@ class Trainer:
         self.noise = fit_noise(cache, config)
 
     def run(self, on_step: Callable[["Trainer"], None], progress: bool = True) -> None:
-        """Train up to ``config.steps``; ``on_step`` is called after each step.  Ctrl-C raises KeyboardInterrupt between
+        """Train up to ``steps``; ``on_step`` is called after each step.  Ctrl-C raises KeyboardInterrupt between
         two steps, so that the state is always that of a whole step."""
         self.network.train()
         with (_interrupt_between_steps() as interrupted,
-              tqdm(total=self.config.steps, initial=self.step, desc="teaching", unit="step", disable=not progress) as bar):
-            while self.step < self.config.steps:
+              tqdm(total=self.steps, initial=self.step, desc="teaching", unit="step", disable=not progress) as bar):
+            while self.step < self.steps:
                 if interrupted.is_set():
                     raise KeyboardInterrupt
                 loss = self._train_step()
@@ -57,9 +59,11 @@ class Trainer:
 
     def _train_step(self) -> float:
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * _schedule(self.step, self.config)
+            group["lr"] = self.config.learning_rate * _schedule(self.step, self.steps, self.config.warmup)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-        loss = self._loss(self.cache.batch(self._items()), generator)
+        torch.manual_seed(self.seed * 1_000_033 + self.step)  # dropout draws from the global generators
+        with fast_autocast(self.device):
+            loss = self._loss(self.cache.batch(self._items()), generator)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.trained_parameters(), 1.0)
@@ -124,9 +128,7 @@ def settle_batch_norm(network: HetNet, cache: FeatureCache, device: torch.device
     for chosen in items.split(batch):
         if chosen.numel() < 2:
             continue
-        fused = network.fuse(_move(cache.batch(chosen), device))
-        network.reconstruction(fused)
-        network.denoising(fused)
+        network.fuse(_move(cache.batch(chosen), device))
     for layer, momentum in zip(layers, momenta):
         layer.momentum = momentum
     network.eval()
@@ -152,9 +154,9 @@ def _interrupt_between_steps() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _schedule(step: int, config: TrainingConfig) -> float:
+def _schedule(step: int, steps: int, warmup: int) -> float:
     """Linear warm-up, then a cosine down to 1 % of the learning rate."""
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    if step < warmup:
+        return (step + 1) / warmup
+    done = (step - warmup) / max(1, steps - warmup)
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))

@@ -34,8 +34,8 @@ class NetworkConfig:
     """Sizes of HetNet.
 
     image_size: side of the square network input, px.  fusion_widths: channels of the fused features at each level.
-    embedding: channels of the one-class embedding.  student_widths: channels of the students at each stage.
-    depth: residual blocks per student stage.
+    embedding: width of the one-class embedding and of the students' tokens, a multiple of 8.  depth: blocks of a student.
+    dropout: of the embedding, in training.
     map_student: whose output enters the anomaly map: ``reconstruction``, ``denoising``, or the mean of ``both``.
     global_target: students also reproduce the mean of the Transformer's blocks (an extension of ours).
     global_weight: weight of that extra distance in the loss.
@@ -49,8 +49,8 @@ class NetworkConfig:
     image_size: int = 256
     fusion_widths: tuple[int, int, int] = (32, 64, 64)
     embedding: int = 256
-    student_widths: tuple[int, int, int] = (48, 96, 192)
-    depth: int = 1
+    depth: int = 4
+    dropout: float = 0.2
     map_student: str = "both"
     global_target: bool = True
     global_weight: float = 1.0
@@ -70,8 +70,10 @@ class NetworkConfig:
             raise InputError(f"network.image_size is {self.image_size}: use a multiple of 32, at least 64")
         if not (self.use_local or self.use_global):
             raise InputError("network.use_local and network.use_global are both off: keep one teacher in the fusion")
-        if len(self.fusion_widths) != 3 or len(self.student_widths) != 3 or any(w % 8 for w in self.fusion_widths):
-            raise InputError("network.fusion_widths and student_widths are three numbers each, the former multiples of 8")
+        if len(self.fusion_widths) != 3 or any(w % 8 or w < 8 for w in self.fusion_widths):
+            raise InputError("network.fusion_widths are three numbers, multiples of 8")
+        if self.embedding % 8 or self.embedding < 8 or self.depth < 1 or not 0 <= self.dropout < 1:
+            raise InputError("network.embedding must be a multiple of 8, depth at least 1 and dropout from 0 to below 1")
         for teacher in (self.cnn, self.transformer):
             if len(teacher.indices) != 3:
                 raise InputError(f"teacher {teacher.model} lists {len(teacher.indices)} indices: give exactly three")

@@ -40,8 +40,8 @@ class HetNet(nn.Module):
             for own, other, width in zip(local, global_, config.fusion_widths))
         self.mhf = MHF(config.fusion_widths)
         global_channels = global_[0][0] if config.global_target else 0
-        sizes = (3 * config.fusion_widths[2], tuple(shape[0] for shape in local), config.embedding, config.student_widths,
-                 config.depth, global_channels)
+        stages = tuple((channels, height // local[-1][1]) for channels, height, _ in local)
+        sizes = (3 * config.fusion_widths[2], stages, config.embedding, config.depth, config.dropout, global_channels)
         self.reconstruction = Student(*sizes)
         self.denoising = Student(*sizes)
         self.stage_weights = (1.0, 1.0, 1.0) + ((config.global_weight,) if config.global_target else ())

@@ -22,7 +22,7 @@ def stage_loss(target: tuple[Tensor, ...], output: tuple[Tensor, ...], weights: 
     """
     total = output[0].new_zeros(())
     for wanted, got, weight in zip(target, output, weights):
-        distance = cosine_distance(wanted.detach(), got)
+        distance = cosine_distance(wanted.detach().float(), got.float())
         if hard_fraction < 1.0:
             flat = distance.flatten().detach()
             k = max(1, int(flat.numel() * (1 - hard_fraction)))

@@ -1,53 +1,79 @@
 """The students SR (reconstruction) and SD (denoising): decoders of one shape, each opening with a one-class embedding
 (paper, section III-D; the bottleneck follows reverse distillation, Deng and Li, CVPR 2022).
 
-Both turn the fused multi-scale feature back into the CNN teacher's three stages.  The blocks are depthwise, because a
-part must be taught in minutes on a CPU (ours).
+Both turn the fused multi-scale feature back into the CNN teacher's three stages.  Ours is the decoder's kind: it works on
+the tokens of the coarsest grid with attention that is linear in their number, and each token tells the finer stages of its
+own cell.  Nearly all of it are products of matrices, so thousands of steps take minutes on a CPU; and attention that
+cannot focus, behind a bottleneck with dropout, is bad at copying what it has not been taught (Guo et al., Dinomaly,
+CVPR 2025).
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class OCE(nn.Module):
-    """One-class embedding: (B, channels, H, W) -> (B, embedding, H/2, W/2), a bottleneck that keeps what is normal."""
+    """One-class embedding: fused feature (B, channels, H, W) -> tokens (B, H * W, width).
 
-    def __init__(self, channels: int, embedding: int, depth: int) -> None:
+    A noisy bottleneck: what passes it must survive dropout, so it keeps what is common to good parts.
+    """
+
+    def __init__(self, channels: int, width: int, dropout: float) -> None:
         super().__init__()
         self.reduce = nn.Sequential(
-            nn.Conv2d(channels, embedding, 1, bias=False), nn.BatchNorm2d(embedding), nn.ReLU(),
-            nn.Conv2d(embedding, embedding, 3, stride=2, padding=1, groups=embedding, bias=False),
-            nn.BatchNorm2d(embedding))
-        self.blocks = nn.Sequential(*(ResidualBlock(embedding) for _ in range(depth)))
+            nn.LayerNorm(channels), nn.Dropout(dropout), nn.Linear(channels, 2 * width), nn.GELU(), nn.Dropout(dropout),
+            nn.Linear(2 * width, width), nn.Dropout(dropout))
 
     def forward(self, fused: Tensor) -> Tensor:
-        return self.blocks(self.reduce(fused))
+        return self.reduce(fused.flatten(2).transpose(1, 2))
 
 
-class ResidualBlock(nn.Module):
-    """Depthwise 5x5 then a pointwise expansion by two, added to its input; shape is kept."""
+class LinearAttention(nn.Module):
+    """Self-attention whose cost grows linearly with the tokens (Katharopoulos et al., ICML 2020): (B, N, width), the same out."""
 
-    def __init__(self, channels: int, kernel: int = 5) -> None:
+    def __init__(self, width: int, heads: int = 8) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.Conv2d(channels, 2 * channels, 1), nn.GELU(),
-            nn.Conv2d(2 * channels, channels, 1, bias=False), nn.BatchNorm2d(channels))
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
+    def forward(self, tokens: Tensor) -> Tensor:
+        b, n, width = tokens.shape
+        query, key, value = self.qkv(tokens).view(b, n, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        query, key = F.elu(query) + 1, F.elu(key) + 1
+        norm = (query * key.mean(2, keepdim=True)).sum(3, keepdim=True)
+        mixed = (query @ (key.transpose(2, 3) @ value / n)) / norm
+        return self.out(mixed.transpose(1, 2).reshape(b, n, width))
 
 
-class Upsample(nn.Sequential):
-    """Pointwise change of channels, bilinear doubling of the side, residual blocks."""
+class TokenBlock(nn.Module):
+    """Linear attention, then a two-layer perceptron, each behind a layer norm and added to its input; shape is kept."""
 
-    def __init__(self, channels: int, out_channels: int, depth: int) -> None:
-        super().__init__(
-            nn.Conv2d(channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels),
-            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
-            *(ResidualBlock(out_channels) for _ in range(depth)))
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm1, self.attention = nn.LayerNorm(width), LinearAttention(width)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        tokens = tokens + self.attention(self.norm1(tokens))
+        return tokens + self.mlp(self.norm2(tokens))
+
+
+class StageHead(nn.Module):
+    """Tokens (B, H * W, width) -> a stage whose grid is ``finer`` times as fine, (B, channels, finer H, finer W)."""
+
+    def __init__(self, width: int, channels: int, finer: int) -> None:
+        super().__init__()
+        self.finer = finer
+        self.project = nn.Linear(width, channels * finer * finer)
+
+    def forward(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        coarse = self.project(tokens).transpose(1, 2).unflatten(2, grid)
+        return F.pixel_shuffle(coarse, self.finer) if self.finer > 1 else coarse
 
 
 class Student(nn.Module):
@@ -55,26 +81,23 @@ class Student(nn.Module):
 
     (B, channels, H_3, W_3) -> tuple of reproduced features: the CNN's stages, shallow to deep, (B, C_k, H_k, W_k), and,
     when ``global_channels`` > 0, the Transformer's feature (B, global_channels, H_3, W_3) as a last element (ours).
-    ``widths``: channels of the decoder at the three stages.
+    stages: channels C_k of each stage, and how many times finer than the last its grid is.  depth: token blocks.
     """
 
-    def __init__(self, channels: int, stage_channels: tuple[int, int, int], embedding: int, widths: tuple[int, int, int],
-                 depth: int, global_channels: int = 0) -> None:
+    def __init__(self, channels: int, stages: tuple[tuple[int, int], ...], width: int, depth: int, dropout: float,
+                 global_channels: int = 0) -> None:
         super().__init__()
-        self.embedding = OCE(channels, embedding, depth)
-        self.up3 = Upsample(embedding, widths[2], depth)
-        self.up2 = Upsample(widths[2], widths[1], depth)
-        self.up1 = Upsample(widths[1], widths[0], depth)
-        self.heads = nn.ModuleList(nn.Conv2d(w, c, 1) for w, c in zip(widths, stage_channels))
-        self.global_head = None
+        self.embedding = OCE(channels, width, dropout)
+        self.blocks = nn.ModuleList(TokenBlock(width) for _ in range(depth))
         if global_channels:
-            self.global_head = nn.Sequential(ResidualBlock(widths[2]), nn.Conv2d(widths[2], global_channels, 1))
+            stages = (*stages, (global_channels, 1))
+        self.heads = nn.ModuleList(StageHead(width, *stage) for stage in stages)
 
     def forward(self, fused: Tensor) -> tuple[Tensor, ...]:
-        deep = self.up3(self.embedding(fused))
-        middle = self.up2(deep)
-        shallow = self.up1(middle)
-        outputs = tuple(head(x) for head, x in zip(self.heads, (shallow, middle, deep)))
-        if self.global_head is not None:
-            outputs += (self.global_head(deep),)
-        return outputs
+        tokens = self.embedding(fused)
+        outputs = []
+        for block in self.blocks:
+            tokens = block(tokens)
+            outputs.append(tokens)
+        merged = torch.stack(outputs).mean(0)
+        return tuple(head(merged, fused.shape[-2:]) for head in self.heads)

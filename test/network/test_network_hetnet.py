@@ -7,6 +7,7 @@ import torch
 
 from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
+from hetnet_ros.network.anomaly_map import AnomalyMap
 from hetnet_ros.network.config import NetworkConfig, TeacherConfig
 from hetnet_ros.network.fusion import ALGF, MHF
 from hetnet_ros.network.hetnet import HetNet
@@ -15,8 +16,7 @@ from hetnet_ros.network.students import OCE, Student
 
 CNN = TeacherConfig("tf_efficientnet_lite0", (1, 2, 3), 64, (0.5,) * 3, (0.5,) * 3)
 VIT = TeacherConfig("vit_tiny_patch16_224", (0, 1, 2), 64, (0.5,) * 3, (0.5,) * 3)
-CONFIG = NetworkConfig(CNN, VIT, image_size=64, fusion_widths=(8, 16, 16), embedding=32,
-                       student_widths=(8, 16, 32))
+CONFIG = NetworkConfig(CNN, VIT, image_size=64, fusion_widths=(8, 16, 16), embedding=32, depth=2)
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +108,9 @@ def test_mhf_and_oce_reach_the_bottleneck_the_paper_draws():
     levels = tuple(torch.randn(1, d, s, s) for d, s in ((8, 16), (16, 8), (16, 4)))
     fused = MHF((8, 16, 16)).eval()(levels)
     assert fused.shape == (1, 48, 4, 4)
-    assert OCE(48, 32, 1).eval()(fused).shape == (1, 32, 2, 2)
-    assert [o.shape[1] for o in Student(48, (6, 7, 8), 32, (8, 16, 32), 1, 9).eval()(fused)] == [6, 7, 8, 9]
+    assert OCE(48, 32, 0.2).eval()(fused).shape == (1, 16, 32)
+    outputs = Student(48, ((6, 4), (7, 2), (8, 1)), 32, 2, 0.2, 9).eval()(fused)
+    assert [o.shape[1:] for o in outputs] == [(6, 16, 16), (7, 8, 8), (8, 4, 4), (9, 4, 4)]
 
 
 @pytest.mark.parametrize("change", [{"use_local": False}, {"use_global": False}, {"use_algf": False},
@@ -121,7 +122,8 @@ def test_every_ablation_runs(change, images):
 
 @pytest.mark.parametrize("change, word", [({"map_student": "best"}, "map_student"), ({"image_size": 100}, "multiple of 32"),
                                           ({"use_local": False, "use_global": False}, "keep one teacher"),
-                                          ({"score": "mean"}, "network.score")])
+                                          ({"score": "mean"}, "network.score"), ({"embedding": 100}, "embedding must"),
+                                          ({"dropout": 1.0}, "dropout from")])
 def test_settings_that_make_no_network_are_refused(change, word):
     with pytest.raises(InputError, match=word):
         dataclasses.replace(CONFIG, **change)
@@ -167,12 +169,25 @@ def test_a_stage_that_varies_much_on_good_images_counts_less(network, images):
 
 
 def test_stage_distances_are_what_the_map_sums(network, images):
+    """Interpolation and smoothing as products of matrices are what torch's own operations give."""
     network.eval()
+    kernel = torch.exp(-0.5 * (torch.arange(-12, 13) / 4.0) ** 2)
+    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
     with torch.no_grad():
         parts = network.stage_distances(network.teachers(images))
-        raised = [torch.nn.functional.interpolate(p[:, None], (64, 64), mode="bilinear") for p in parts]
-        expected = network.anomaly_map._smooth(sum(raised))[:, 0]
+        raised = sum(torch.nn.functional.interpolate(p[:, None], (64, 64), mode="bilinear") for p in parts)
+        padded = torch.nn.functional.pad(raised, (12,) * 4, mode="reflect")
+        expected = torch.conv2d(torch.conv2d(padded, kernel), kernel.transpose(2, 3))[:, 0]
         torch.testing.assert_close(network(images)[0], expected)
+
+
+def test_a_stage_that_looks_aside_is_drawn_where_it_looks():
+    anomaly_map = AnomalyMap(64, 1, 0.0)
+    distance = torch.rand(1, 8, 8, generator=torch.Generator().manual_seed(2))
+    plain, _ = anomaly_map([distance])
+    anomaly_map.align(torch.tensor([[4.0, -2.0]]))  # its samples look 4 px right of and 2 px above their cells' centres
+    drawn, _ = anomaly_map([distance])
+    torch.testing.assert_close(drawn[:, 8:50, 14:54], plain[:, 10:52, 10:50])
 
 
 def test_the_map_of_both_students_is_the_mean_of_theirs(images):
