@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              "of another known data set, or a rosbag2 recording")
     parser.add_argument("-o", "--output", metavar="MODEL.safetensors", type=Path, required=True, help="model file to write")
     parser.add_argument("--preset", default="edge", help="shipped preset by name, or the path of a YAML file (default: edge)")
-    parser.add_argument("--steps", type=int, help="optimiser steps (default: the preset's)")
+    parser.add_argument("--steps", type=int, help="optimiser steps (default: the preset's steps or epochs, whichever is more)")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     parser.add_argument("--rotation", type=float, metavar="DEGREES",

@@ -45,13 +45,13 @@ def folds_for(count: int, calibration: str) -> int:
     return FOLDS if calibration == "cross" or (calibration == "auto" and count < CROSS_BELOW) else 0
 
 
-def score_held_out(network: HetNet, images: np.ndarray, device: torch.device) -> Scores:
-    """Weigh the map's stages by the held-out images, uint8 (N, S, S, 3), and score these."""
+def score_held_out(network: HetNet, images: np.ndarray, device: torch.device, balance: float) -> Scores:
+    """Weigh the map's stages by the held-out images, uint8 (N, S, S, 3), and score these.  balance: see AnomalyMap.weigh."""
     backend = TorchBackend(network, device)
     batches = [to_tensor(images[start:start + 8]) for start in range(0, len(images), 8)]
     with torch.inference_mode():
         parts = [network.stage_distances(network.teachers(batch.to(device))) for batch in batches]
-    network.anomaly_map.weigh([torch.cat(stage) for stage in zip(*parts)])
+    network.anomaly_map.weigh([torch.cat(stage) for stage in zip(*parts)], balance)
     outputs = [backend(batch) for batch in batches]
     maps = np.concatenate([output.maps for output in outputs])
     return Scores(np.concatenate([output.scores for output in outputs]), maps.max((1, 2)),
@@ -78,7 +78,7 @@ def cross_scores(new_network: Callable[[], HetNet], cache: FeatureCache, images:
         Trainer(network, view, config, seed, device).run(lambda _: None, progress)
         settle_batch_norm(network, view, device)
         network.anomaly_map.align(stage_offsets(network, images[kept], device, seed))
-        found = score_held_out(network, images[held], device)
+        found = score_held_out(network, images[held], device, config.stage_balance)
         scores[held], peaks[held], levels[held] = found.scores, found.peaks, found.levels
         weights.append(found.stage_weights)
     return Scores(scores[first], peaks[first], levels[first], torch.stack(weights).mean(0))

@@ -105,7 +105,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     finally:
         cache.close()
     if not folds:
-        scores = score_held_out(network, good.images[held], target)
+        scores = score_held_out(network, good.images[held], target, preset.training.stage_balance)
         apart = held_out_distances(network, good.images[held], references.float().numpy(), target)
     if not np.isfinite(scores.scores).all():
         raise InputError("teaching diverged (the network gives values that are not finite): lower training.learning_rate")

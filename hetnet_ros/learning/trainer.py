@@ -73,17 +73,19 @@ class Trainer:
     def _loss(self, features: TeacherFeatures, generator: torch.Generator) -> Tensor:
         """Distillation (teacher to SR) plus denoising (SR to SD, and by a weight of ours teacher to SD)."""
         net, config = self.network, self.config
-        noisy = features.local
-        if self.noise:
-            noisy = add_noise_boxes(features.local, self.noise, config.noise_boxes, config.noise_side, generator)
         clean = _move(features, self.device)
         target = net.targets(clean)
         prototype = net.reconstruction(net.fuse(clean))
-        denoised = net.denoising(net.fuse(_move(TeacherFeatures(noisy, clean.global_), self.device)))
         loss = stage_loss(target, prototype, net.stage_weights, config.hard_fraction)
-        loss = loss + stage_loss(prototype, denoised, net.stage_weights, config.hard_fraction)
+        count = max(2, round(config.noisy_share * len(target[0])))
+        noisy = _first(features.local, count)
+        if self.noise:
+            noisy = add_noise_boxes(noisy, self.noise, config.noise_boxes, config.noise_side, generator)
+        denoised = net.denoising(net.fuse(_move(TeacherFeatures(noisy, _first(clean.global_, count)), self.device)))
+        loss = loss + stage_loss(_first(prototype, count), denoised, net.stage_weights, config.hard_fraction)
         if config.teacher_target > 0:
-            loss = loss + config.teacher_target * stage_loss(target, denoised, net.stage_weights, config.hard_fraction)
+            wanted = _first(target, count)
+            loss = loss + config.teacher_target * stage_loss(wanted, denoised, net.stage_weights, config.hard_fraction)
         return loss
 
     def _items(self) -> Tensor:
@@ -132,6 +134,10 @@ def settle_batch_norm(network: HetNet, cache: FeatureCache, device: torch.device
     for layer, momentum in zip(layers, momenta):
         layer.momentum = momentum
     network.eval()
+
+
+def _first(stages: tuple[Tensor, ...], count: int) -> tuple[Tensor, ...]:
+    return tuple(stage[:count] for stage in stages)
 
 
 def _move(features: TeacherFeatures, device: torch.device) -> TeacherFeatures:

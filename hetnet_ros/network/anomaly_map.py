@@ -60,11 +60,12 @@ class AnomalyMap(nn.Module):
         return (1 - (place[:, None] - cell[None]).abs()).clamp_min(0)
 
     @torch.no_grad()
-    def weigh(self, distances: list[Tensor]) -> None:
-        """Weigh each stage by the reciprocal root of its distances' (N, H_k, W_k) deviation on good images; the weights'
-        mean stays 1.  Between equal weights and full standardisation: the latter finds more on parts that lie anyhow and
-        blurs outlines on parts that lie still.  Where good images do not vary at all, a thousandth counts."""
-        inverse = torch.stack([d.std().clamp_min(1e-3).rsqrt() for d in distances])
+    def weigh(self, distances: list[Tensor], balance: float = 0.5) -> None:
+        """Weigh each stage by the largest distance (N, H_k, W_k) that a good image has in it, on average, to the power
+        -``balance``; the weights' mean stays 1.  1: all stages err alike on good images, which finds more on parts that lie
+        anyhow; less keeps outlines sharper on parts that lie still.  No stage counts as if it erred by less than 0.001."""
+        largest = torch.stack([d.flatten(1).amax(1).mean().clamp_min(1e-3) for d in distances])
+        inverse = largest.pow(-balance)
         self.weights.copy_(inverse / inverse.mean())
 
     @torch.no_grad()

@@ -11,6 +11,7 @@ from hetnet_ros.inspection.preprocessing import to_tensor
 from hetnet_ros.learning.augmentation import make_view
 from hetnet_ros.learning.feature_cache import FeatureCache, fill_cache
 from hetnet_ros.learning.preset import TrainingConfig, load_preset
+from hetnet_ros.network.anomaly_map import cosine_distance
 from hetnet_ros.network.hetnet import HetNet
 from model_fixtures import made_up_part
 
@@ -44,14 +45,16 @@ def test_cached_features_equal_fresh_ones(network, images, budget_bytes, tmp_pat
 
 
 def test_every_view_is_the_teachers_view_of_its_own_variant(network, images):
+    """Within the precision that the features are computed in, bfloat16 where the processor has it."""
     cache = fill_cache(network.teachers, images, CONFIG, seed=7, device=CPU, batch=4, progress=False)
     assert len(cache) == 6
     varied = make_view(images[1], CONFIG.rotation, CONFIG.light, np.random.default_rng((7, 1, 1)))
     for item, image in ((2, images[1]), (3, varied)):
         fresh = network.teachers(to_tensor(image[None]))
-        kept = cache.batch(torch.tensor([item]))
-        torch.testing.assert_close(kept.local[2], fresh.local[2], rtol=2e-3, atol=2e-3)
-        torch.testing.assert_close(kept.global_[2], fresh.global_[2], rtol=2e-3, atol=2e-3)
+        for name in ("local", "global_"):
+            want = getattr(fresh, name)[2]
+            apart = [float(cosine_distance(want, getattr(cache.batch(torch.tensor([k])), name)[2]).mean()) for k in range(6)]
+            assert apart[item] < 1e-3 and apart[item] < 0.2 * min(apart[:item] + apart[item + 1:]), (name, item, apart)
     assert not torch.equal(cache.stages[0][2], cache.stages[0][3])
 
 

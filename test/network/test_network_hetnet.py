@@ -157,13 +157,14 @@ def test_position_embeddings_are_resampled_as_asked():
     assert not torch.allclose(kept[0], kept[1])
 
 
-def test_a_stage_that_varies_much_on_good_images_counts_less(network, images):
+@pytest.mark.parametrize("balance, ratio", [(0.5, 2.0), (1.0, 4.0), (0.0, 1.0)])
+def test_a_stage_that_errs_more_on_good_images_counts_less(network, balance, ratio):
     before = network.anomaly_map.weights.clone()
-    quiet, loud = torch.full((3, 4, 4), 0.1), torch.full((3, 4, 4), 0.1)
-    quiet[:, 0], loud[:, 0] = 0.11, 0.5
-    network.anomaly_map.weigh([loud, quiet, quiet, quiet])
+    quiet, loud = torch.full((3, 4, 4), 0.01), torch.full((3, 4, 4), 0.01)
+    quiet[:, 0, 0], loud[:, 1, 2] = 0.1, 0.4
+    network.anomaly_map.weigh([loud, quiet, quiet, quiet], balance)
     weights = network.anomaly_map.weights
-    assert weights[1] / weights[0] == pytest.approx(40 ** 0.5, rel=1e-3) and weights.mean() == pytest.approx(1)
+    assert weights[1] / weights[0] == pytest.approx(ratio, rel=1e-3) and weights.mean() == pytest.approx(1)
     assert "anomaly_map.weights" in network.trained_state()
     network.anomaly_map.weights.copy_(before)
 
