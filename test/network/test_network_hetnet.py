@@ -114,7 +114,7 @@ def test_mhf_and_oce_reach_the_bottleneck_the_paper_draws():
 
 
 @pytest.mark.parametrize("change", [{"use_local": False}, {"use_global": False}, {"use_algf": False},
-                                    {"global_target": False}, {"map_student": "reconstruction"}, {"map_student": "denoising"}, {"score": "top"}])
+                                    {"global_target": False}, {"local_target": False}, {"map_student": "reconstruction"}, {"map_student": "denoising"}, {"score": "top"}])
 def test_every_ablation_runs(change, images):
     maps, scores, _ = HetNet(dataclasses.replace(CONFIG, **change)).eval()(images)
     assert maps.shape == (2, 64, 64) and bool(torch.isfinite(scores).all())
@@ -122,7 +122,8 @@ def test_every_ablation_runs(change, images):
 
 @pytest.mark.parametrize("change, word", [({"map_student": "best"}, "map_student"), ({"image_size": 100}, "multiple of 32"),
                                           ({"use_local": False, "use_global": False}, "keep one teacher"),
-                                          ({"score": "mean"}, "network.score"), ({"embedding": 100}, "embedding must"),
+                                          ({"score": "mean"}, "network.score"),
+                                          ({"local_target": False, "global_target": False}, "for the students"), ({"embedding": 100}, "embedding must"),
                                           ({"dropout": 1.0}, "dropout from")])
 def test_settings_that_make_no_network_are_refused(change, word):
     with pytest.raises(InputError, match=word):
