@@ -40,11 +40,11 @@ class HetNet(nn.Module):
             for own, other, width in zip(local, global_, config.fusion_widths))
         self.mhf = MHF(config.fusion_widths)
         global_channels = global_[0][0] if config.global_target else 0
-        stages = tuple((channels, height // local[-1][1]) for channels, height, _ in local)
+        stages = tuple((channels, height // local[-1][1]) for channels, height, _ in local) if config.local_target else ()
         sizes = (3 * config.fusion_widths[2], stages, config.embedding, config.depth, config.dropout, global_channels)
         self.reconstruction = Student(*sizes)
         self.denoising = Student(*sizes)
-        self.stage_weights = (1.0, 1.0, 1.0) + ((config.global_weight,) if config.global_target else ())
+        self.stage_weights = (1.0,) * len(stages) + ((config.global_weight,) if config.global_target else ())
         self.anomaly_map = AnomalyMap(config.image_size, len(self.stage_weights), config.smoothing_sigma, config.score,
                                       config.top_fraction)
 
@@ -55,12 +55,13 @@ class HetNet(nn.Module):
 
     def targets(self, features: TeacherFeatures) -> tuple[Tensor, ...]:
         """What the students reproduce: the CNN's stages and, as an extension, the mean of the Transformer's blocks."""
+        local = tuple(features.local) if self.config.local_target else ()
         if not self.config.global_target:
-            return tuple(features.local)
+            return local
         merged = torch.stack(tuple(features.global_)).mean(0)
         if merged.shape[-2:] != features.local[-1].shape[-2:]:
             merged = F.interpolate(merged, features.local[-1].shape[-2:], mode="bilinear", align_corners=False)
-        return tuple(features.local) + (merged,)
+        return local + (merged,)
 
     def map_from_features(self, features: TeacherFeatures) -> tuple[Tensor, Tensor]:
         """Anomaly map (B, S, S) and score (B,) from features already computed."""
