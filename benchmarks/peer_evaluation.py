@@ -16,10 +16,11 @@ import hetnet_ros
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.condition_report import ConditionReport, report_conditions
 from hetnet_ros.evaluation.condition_sources import find_conditions
-from hetnet_ros.evaluation.datasets import LabelledDataset, good_training_images, open_dataset
+from hetnet_ros.evaluation.datasets import LabelledDataset, open_dataset
 from hetnet_ros.evaluation.evaluator import image_counts
-from hetnet_ros.inspection.image_files import read_rgb
+from hetnet_ros.inspection.image_files import list_images, read_rgb
 from hetnet_ros.inspection.maps import at_source_size
+from hetnet_ros.learning.good_images import good_folder
 from hetnet_ros.network.weights import resolve_weights
 from hetnet_ros.resources import cache_directory
 
@@ -35,11 +36,13 @@ def measure(name: str, python: Path, tasks: Sequence[grid.Task], folder: Path) -
     for model in (peers.CNN, peers.TRANSFORMER):
         resolve_weights(model)  # which puts them into the cache, where the peer finds them
     package = str(Path(hetnet_ros.__file__).resolve().parents[1])  # images are read and resized by the same code
-    paths = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])]),
+                   "TQDM_DISABLE": "1",
+                   "MALLOC_MMAP_THRESHOLD_": str(2**20)}  # PatchCore's coreset, step by step, else fragments glibc's heap by gigabytes
     command = [str(python), str(_SCRIPT), name, str(cache_directory() / "weights")]
     try:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                   env={**os.environ, "PYTHONPATH": paths})
+                                   env=environment)
     except OSError as error:
         raise InputError(f"--peers-python {python} cannot be run: {error.strerror}") from None
     reports, seconds, memory = [], 0.0, 0.0
@@ -47,7 +50,7 @@ def measure(name: str, python: Path, tasks: Sequence[grid.Task], folder: Path) -
         for task in tasks:
             dataset = open_dataset(task.tested)
             maps = [str(folder / f"{name}_{index:05d}.npy") for index in range(len(dataset.images))]
-            request = {"good": [str(path) for path in good_training_images(task.taught)],
+            request = {"good": [str(path) for path in list_images(good_folder(task.taught))],
                        "test": [str(image.path) for image in dataset.images], "maps": maps}
             answer = _ask(process, request, f"{name} failed with {python}; what it said is above")
             reports.append(report_maps(dataset, answer["scores"], [Path(path) for path in maps]))

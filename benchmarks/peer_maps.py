@@ -33,9 +33,11 @@ def main() -> int:
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is no answer
     peers.use_teacher_weights(weights)
     make = {"patchcore": peers.patchcore, "anomaly_dino": lambda: peers.anomaly_dino(BLOCK)}[name]
+    make()  # imports, and whatever is missing, before the clock runs
     for line in sys.stdin:
         request = json.loads(line)
         torch.manual_seed(0)  # where the coreset begins
+        np.random.seed(0)  # the projection in which it is chosen
         began = time.monotonic()
         with torch.inference_mode():
             model = make().train()
