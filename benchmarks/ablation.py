@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import resource
 import sys
 import tempfile
@@ -97,12 +96,12 @@ def main() -> int:
     parser.add_argument("--tables", nargs="+", choices=tuple(TABLES), default=list(TABLES), help="which (default: both)")
     args = parser.parse_args()
     preset = grid.preset_of(args)
-    where = str(args.data.name) if args.data else f"the grid, {' '.join(args.faces)}"
+    where = args.data.resolve().name if args.data else f"the grid, {' '.join(args.faces)}"
     results: dict[str, object] = {"preset": preset.name, "image_size": preset.network.image_size,
                                   "steps": preset.training.steps, "seeds": args.seeds, "data": where,
                                   "modules": {}, "noise": {}}
     with tempfile.TemporaryDirectory() as folder:
-        tasks = [grid.Task(args.data.name, args.data, args.data)] if args.data else grid.write_grid(args, Path(folder))
+        tasks = [grid.Task(where, args.data, args.data)] if args.data else grid.write_grid(args, Path(folder))
         known: list[tuple[Variant, dict]] = []
         for table in args.tables:
             for name, variant in TABLES[table].items():
@@ -112,9 +111,9 @@ def main() -> int:
                     row = spread(measure(variant, tasks, preset, args.seeds, args.device))
                     known.append((variant, row))
                 results[table][name] = row
+                grid.write_json(args.json, results)
     results["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    if args.json:
-        args.json.write_text(json.dumps(results, indent=1) + "\n")
+    grid.write_json(args.json, results)
     print("\n".join(lines(results)))
     return 0
 

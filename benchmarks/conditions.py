@@ -13,15 +13,15 @@ surface's row is its model's figure over all conditions; a resolution's or illum
 the figure on the images of that condition; the total is the mean of the models' figures over all their images.
 
 With --peers-python, PatchCore on the CNN teacher and AnomalyDINO on the Transformer teacher (anomalib; the same weight files,
-see requirements-peers.txt) learn from all the same good images, 256 and 252 px, and their maps and scores go through the same
-evaluation.  AnomalyDINO reads block 7 counted from 0, the deepest that HetNet uses, and not the last one: later blocks of the
-packaged weights were tuned for another task and are unusable here.  The peers are run with the first seed only.
+see requirements-peers.txt) learn from the same good images, of which HetNet holds some back to weigh its stages, at 256 and
+252 px; their maps and scores go through the same evaluation.  AnomalyDINO reads block 7 counted from 0, the deepest that
+HetNet uses, and not the last one: later blocks of the packaged weights were tuned for another task and are unusable here.  The
+peers are run with one seed only.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import sys
 import tempfile
@@ -35,20 +35,21 @@ from hetnet_ros.evaluation.condition_report import ConditionReport
 from hetnet_ros.evaluation.condition_table import condition_remarks, condition_table
 from hetnet_ros.evaluation.table import percent
 from hetnet_ros.learning.preset import Preset
+from hetnet_ros.learning.teach import TeachReport
 
 LEGEND = ("rows: a condition's defective images against its own good ones; images are pooled within a model, and figures "
           "averaged over models")
 
 
-def hetnet(tasks: list[grid.Task], preset: Preset, args: argparse.Namespace, folder: Path) -> tuple[ConditionReport, list[float]]:
-    """The report over all tasks and seeds, and the seconds each teaching took."""
-    reports, seconds = [], []
+def hetnet(tasks: list[grid.Task], preset: Preset, args: argparse.Namespace, folder: Path) -> tuple[ConditionReport, list[TeachReport]]:
+    """The report over all tasks and seeds, and what each teaching took."""
+    reports, taught = [], []
     for seed in range(args.seeds):
         for task in tasks:
-            result, taken = grid.teach_and_evaluate(task, folder / f"{task.name}_{seed}.safetensors", preset, seed, args.device)
+            result, teaching = grid.teach_and_evaluate(task, folder / f"{task.name}_{seed}.safetensors", preset, seed, args.device)
             reports.append(result.conditions)
-            seconds.append(taken)
-    return grid.average(reports), seconds
+            taught.append(teaching)
+    return grid.average(reports), taught
 
 
 def main() -> int:
@@ -61,22 +62,22 @@ def main() -> int:
     preset = grid.preset_of(args)
     reports: dict[str, ConditionReport] = {}
     results: dict[str, object] = {
-        "preset": preset.name, "image_size": preset.network.image_size, "steps": preset.training.steps, "seeds": args.seeds,
+        "preset": preset.name, "image_size": preset.network.image_size, "seeds": args.seeds,
         "taught": args.taught, "counts": {"train": args.train, "good": args.good, "defects": args.defects},
-        "models": "one" if args.one_model else "one a surface"}
+        "models": "one model" if args.one_model else "a model for each surface"}
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.keep or Path(temporary)
         tasks = grid.write_grid(args, folder / "images", args.one_model)
-        peers = {}
         for name in peer_evaluation.PEERS if args.peers_python else ():  # first: a Python without them is known at once
-            reports[name], peers[name] = peer_evaluation.measure(name, args.peers_python, tasks, Path(temporary))
-        reports["hetnet"], seconds = hetnet(tasks, preset, args, folder)
+            reports[name], costs = peer_evaluation.measure(name, args.peers_python, tasks, Path(temporary))
+            results[name] = {**grid.report_values(reports[name]), **costs}
+            grid.write_json(args.json, results)
+        reports["hetnet"], taught = hetnet(tasks, preset, args, folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    results["hetnet"] = {**grid.report_values(reports["hetnet"]), "teach_s": sum(seconds), "teach_s_each": seconds,
-                         "peak_memory_mb": peak}
-    results |= {name: {**grid.report_values(reports[name]), **costs} for name, costs in peers.items()}
-    if args.json:
-        args.json.write_text(json.dumps(results, indent=1) + "\n")
+    results["hetnet"] = {**grid.report_values(reports["hetnet"]), "peak_memory_mb": peak,
+                         "teach_s": sum(one.seconds for one in taught), "teach_s_each": [one.seconds for one in taught]}
+    results["steps"] = max(one.steps for one in taught)
+    grid.write_json(args.json, results)
     print("\n".join(lines(results, reports)))
     return 0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import sys
 import time
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from hetnet_ros.evaluation.json_file import metric_values
 from hetnet_ros.evaluation.result import EvaluationResult
 from hetnet_ros.inspection.part_inspector import PartInspector
 from hetnet_ros.learning.preset import Preset, load_preset
-from hetnet_ros.learning.teach import teach
+from hetnet_ros.learning.teach import TeachReport, teach
 
 TAUGHT = ("high_200", "high_600", "low_200", "low_600")
 """Conditions that are taught: neither the middle light nor the widths 150 and 300 are seen before the test."""
@@ -103,17 +104,17 @@ def write_grid(args: argparse.Namespace, folder: Path, one_model: bool = False) 
     return tasks
 
 
-def teach_and_evaluate(task: Task, model: Path, preset: Preset, seed: int, device: str) -> tuple[EvaluationResult, float]:
-    """The evaluation of a model taught for this task, and the seconds that teaching took."""
+def teach_and_evaluate(task: Task, model: Path, preset: Preset, seed: int, device: str) -> tuple[EvaluationResult, TeachReport]:
+    """The evaluation of a model taught for this task, and what teaching it took."""
     began = time.monotonic()
-    say(f"{model.stem}: teaching {preset.training.steps} steps or more")
+    say(f"{model.stem}: teaching")
     report = teach(task.taught, model, preset, seed=seed, device=device, part_name=task.name, progress=sys.stderr.isatty())
     dataset = open_dataset(task.tested)
     result = evaluate(PartInspector.load(model, device), dataset, progress=sys.stderr.isatty(),
                       conditions=find_conditions(dataset))
-    say(f"{model.stem}: taught in {report.seconds:.0f} s, {time.monotonic() - began:.0f} s with the test, "
+    say(f"{model.stem}: {report.steps} steps in {report.seconds:.0f} s, {time.monotonic() - began:.0f} s with the test, "
         f"I-AUROC {100 * result.total.image_auroc.value:.2f}")
-    return result, report.seconds
+    return result, report
 
 
 def average(reports: Sequence[ConditionReport]) -> ConditionReport:
@@ -146,6 +147,12 @@ def report_values(report: ConditionReport) -> dict[str, object]:
     """``total``, and ``rows`` by ``axis/value``."""
     return {"total": figure_values(report.total),
             "rows": {f"{row.axis}/{row.value}": figure_values(row.figures) for row in report.rows}}
+
+
+def write_json(path: Path | None, results: dict[str, object]) -> None:
+    """Write what is known so far, if anywhere: these runs are long."""
+    if path is not None:
+        path.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
 
 
 def say(line: str) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 
+import cv2
 import numpy as np
 import pytest
 
+from hetnet_ros.cell.dataset import Recipe, parse_conditions, write
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.condition_report import report_conditions
 from hetnet_ros.evaluation.conditions import Conditions
+from hetnet_ros.evaluation.datasets import open_dataset
 from hetnet_ros.evaluation.msc_ad_grid import AXES, condition_of_stem
 from hetnet_ros.evaluation.pixel_counts import count_pixels
 from hetnet_ros.learning.preset import load_preset
@@ -58,7 +61,7 @@ def test_figures_of_several_models_are_averaged_and_never_pooled(benchmark):
 def test_conditions_prints_a_table_for_each_detector_and_says_when_peers_are_left_out(benchmark):
     conditions, report = benchmark("conditions"), of_one_surface("front", 1.0, True)
     costs = {"teach_s": 3.0, "peak_memory_mb": 900.0}
-    results = {"preset": "edge", "image_size": 320, "steps": 5, "seeds": 1, "models": "one a surface", "taught": ["high_200"],
+    results = {"preset": "edge", "image_size": 320, "steps": 5, "seeds": 1, "models": "a model for each surface", "taught": ["high_200"],
                "counts": {"train": 1, "good": 1, "defects": 1}, "hetnet": costs, "patchcore": costs}
     alone = "\n".join(conditions.lines(results, {"hetnet": report}))
     assert "resolution 150" in alone and "worst" in alone and "peers left out: give --peers-python" in alone
@@ -97,3 +100,19 @@ def test_a_grid_that_cannot_be_is_refused_before_anything_is_written(benchmark, 
     with pytest.raises(InputError, match=word):
         benchmark("grid").write_grid(args, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_peers_maps_are_raised_to_the_images_and_scored_against_their_masks(benchmark, tmp_path):
+    """Maps that are the masks, shrunk to the peer's square, and scores that are the truth: nothing can be better."""
+    for _ in write(Recipe(("front",), parse_conditions(["150"]), 0, 1, 1, size_scale=2.0), tmp_path / "set"):
+        pass
+    dataset, files = open_dataset(tmp_path / "set"), []
+    for index, image in enumerate(dataset.images):
+        mask = image.mask((112, 150))
+        small = np.zeros((128, 128), np.float32) if mask is None else cv2.resize(mask.astype(np.float32), (128, 128))
+        files.append(tmp_path / f"{index}.npy")
+        np.save(files[-1], small)
+    report = benchmark("peer_evaluation").report_maps(dataset, [float(i.is_defective) for i in dataset.images], files)
+    assert [row.value for row in report.rows_on("illumination")] == ["high", "mid", "low"]
+    assert report.total.image_auroc.value == 1.0 and report.total.pixel_auroc.value > 0.99 and report.total.aupro.value > 0.95
+    assert not any(path.exists() for path in files)
