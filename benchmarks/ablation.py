@@ -1,114 +1,125 @@
 #!/usr/bin/env python3
-"""The paper's ablations: teachers and modules, and kinds of noise; means and deviations over seeds.
+"""The paper's ablations on the virtual cell's grid, or on a data set: which module and which noise brings what.
 
-    benchmarks/ablation.py [--data CATEGORY] [--seeds 3] [--steps N] [--json F]
+    benchmarks/ablation.py [--faces front ...] [--steps 300] [--seeds 3] [--data CATEGORY] [--json F]
 
-Without ``--data`` the virtual cell's grid of conditions is drawn as in benchmarks/conditions.py, one for each seed.  A row
-with one teacher lets the fusion see that teacher alone and the students reproduce it alone; all others are the preset with
-one thing switched off.  "both" adds the two features without attention and teaches without noise.
+A row is the mean of the models' figures over all conditions (see conditions.py for the grid and for what is pooled), and its
+mean and deviation over the seeds.  Deviations of a few seeds are rough.  A setting that stands in both tables is taught once.
+
+The rows are the paper's, and each changes HetNet as it is here, in one process and with the same steps:
+
+- CNN only: the fusion sees the CNN alone and the students reproduce the CNN alone (our extension, by which they reproduce the
+  Transformer's blocks as well, is off).
+- Transformer only: the fusion sees the Transformer alone, at the CNN's grids, and the students reproduce the mean of its
+  blocks alone.  The paper's students reproduce CNN features; with no CNN there are none, so the one teacher left is both
+  input and target, as in its other row.
+- both: local and global features are added, without ALGF's attention.  From here on the students reproduce both.
+- + ALGF, + LMGN: one of the two; full: both.
+
+The first four rows are taught without noise.  The noise table is the full network under another noise.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
+import resource
 import sys
 import tempfile
 from pathlib import Path
 
+import grid
 import numpy as np
-from conditions import TAUGHT, draw_grid
 
-from hetnet_ros.cell.faces import FACES
 from hetnet_ros.errors import InputError
-from hetnet_ros.evaluation.datasets import LabelledDataset, open_dataset
-from hetnet_ros.evaluation.evaluator import evaluate
-from hetnet_ros.inspection.part_inspector import PartInspector
-from hetnet_ros.learning.preset import Preset, load_preset
-from hetnet_ros.learning.teach import teach
+from hetnet_ros.evaluation.figures import Figures, mean_figures
+from hetnet_ros.learning.preset import Preset
 
-Switches = dict[str, object]
-"""Changes of NetworkConfig and of TrainingConfig, by name."""
-MODULES: dict[str, Switches] = {
-    "CNN only": {"use_global": False, "global_target": False, "noise": "none"},
-    "Transformer only": {"use_local": False, "local_target": False, "noise": "none"},
-    "both (HTE)": {"use_algf": False, "noise": "none"},
-    "+ ALGF": {"noise": "none"},
-    "+ LMGN": {"use_algf": False},
-    "full": {},
+Variant = tuple[dict[str, object], str]
+"""Changed settings of the network, and the noise."""
+
+PLAIN = {"use_algf": False}
+MODULES: dict[str, Variant] = {
+    "CNN only": ({**PLAIN, "use_global": False, "global_target": False}, "none"),
+    "Transformer only": ({**PLAIN, "use_local": False, "local_target": False}, "none"),
+    "both": (PLAIN, "none"),
+    "+ ALGF": ({}, "none"),
+    "+ LMGN": (PLAIN, "lmgn"),
+    "full": ({}, "lmgn"),
 }
-NOISES: dict[str, Switches] = {"none": {"noise": "none"}, "plain Gaussian": {"noise": "gaussian"}, "LMGN": {}}
-FIGURES = ("image_auroc", "pixel_auroc", "aupro")
+NOISE: dict[str, Variant] = {"none": ({}, "none"), "gaussian": ({}, "gaussian"), "lmgn": ({}, "lmgn")}
+TABLES = {"modules": MODULES, "noise": NOISE}
+HEADINGS = ("I-AUROC", "P-AUROC", "AUPRO")
 
 
-def switched(preset: Preset, switches: Switches) -> Preset:
-    """The preset with these changes."""
-    of_network = {name: value for name, value in switches.items() if hasattr(preset.network, name)}
-    of_training = {name: value for name, value in switches.items() if name not in of_network}
-    return dataclasses.replace(preset, network=dataclasses.replace(preset.network, **of_network),
-                               training=dataclasses.replace(preset.training, **of_training))
+def changed(preset: Preset, variant: Variant) -> Preset:
+    network, noise = variant
+    return dataclasses.replace(preset, network=dataclasses.replace(preset.network, **network),
+                               training=dataclasses.replace(preset.training, noise=noise))
 
 
-def measure(data: LabelledDataset, good: list[Path] | None, preset: Preset, seed: int) -> tuple[float, ...]:
-    """Teach and evaluate once: image AUROC, pixel AUROC, AUPRO of all images together, fractions."""
-    with tempfile.TemporaryDirectory() as folder:
-        taught = teach(good[0].parent if good else data.path, Path(folder) / "model.safetensors", preset, seed=seed, paths=good)
-        total = evaluate(PartInspector.load(taught.model, "auto"), data, progress=True).total
-    return tuple(getattr(total, name).value for name in FIGURES)
+def measure(variant: Variant, tasks: list[grid.Task], preset: Preset, seeds: int, device: str) -> list[Figures]:
+    """For each seed, the mean over the tasks."""
+    found = []
+    for seed in range(seeds):
+        with tempfile.TemporaryDirectory() as folder:
+            results = [grid.teach_and_evaluate(task, Path(folder) / f"{task.name}_{seed}.safetensors", changed(preset, variant),
+                                               seed, device)[0] for task in tasks]
+        found.append(mean_figures([result.total for result in results], "model"))
+    return found
+
+
+def spread(seeds: list[Figures]) -> dict[str, dict[str, float | None]]:
+    """Mean and deviation over the seeds of each figure; None for one that a seed does not define."""
+    runs = [grid.figure_values(one) for one in seeds]
+    defined = {name: [run[name] for run in runs] for name in runs[0] if None not in [run[name] for run in runs]}
+    return {kind: {name: float(compute(defined[name])) if name in defined else None for name in runs[0]}
+            for kind, compute in (("mean", np.mean), ("std", np.std))}
+
+
+def lines(results: dict) -> list[str]:
+    text = [f"preset {results['preset']}, {results['image_size']} px, {results['steps']} steps, {results['seeds']} seed(s), on "
+            f"{results['data']}, peak memory {results['peak_memory_mb']:.0f} MB", "per cent, mean and deviation over the seeds"]
+    for table in (table for table in TABLES if results[table]):
+        text += ["", f"{table:18}" + "".join(f"{heading:>16}" for heading in HEADINGS)]
+        for name, row in results[table].items():
+            cells = [f"{100 * mean:7.2f} ± {100 * row['std'][figure]:5.2f}" if mean is not None else "-"
+                     for figure, mean in row["mean"].items()]
+            text.append(f"{name:18}" + "".join(f"{cell:>16}" for cell in cells))
+    return text
 
 
 def main() -> int:
-    args = _parser().parse_args()
-    preset = load_preset(args.preset)
-    if args.steps:
-        preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=args.steps, epochs=0))
-    rows = {("modules", name): switches for name, switches in MODULES.items()}
-    rows |= {("noise", name): switches for name, switches in NOISES.items()}
-    taken: dict[tuple[str, str], list[tuple[float, ...]]] = {row: [] for row in rows}
-    known: dict[tuple[int, str], tuple[float, ...]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in range(args.seeds):
-            data, good = ((open_dataset(args.data), None) if args.data
-                          else draw_grid(Path(folder) / f"seed{seed}", args, seed))
-            for row, switches in rows.items():
-                same = (seed, json.dumps(switches, sort_keys=True))  # the noise table shares rows with the modules'
-                if same not in known:
-                    known[same] = measure(data, good, switched(preset, switches), seed)
-                taken[row].append(known[same])
-                print(f"seed {seed}, {row[0]}, {row[1]}: {_percents(known[same])}", file=sys.stderr, flush=True)
-    results: dict[str, dict[str, object]] = {"modules": {}, "noise": {}}
-    print(f"{data.path.name}, {args.seeds} seeds: I-AUROC, P-AUROC, AUPRO, mean and deviation in %")
-    for (table, name), runs in taken.items():
-        average, deviation = np.mean(runs, 0), np.std(runs, 0)
-        results[table][name] = {"mean": dict(zip(FIGURES, average.tolist())), "std": dict(zip(FIGURES, deviation.tolist()))}
-        print(f"{table:8} {name:18} {_percents(average)}   ({_percents(deviation)})")
-    if args.json:
-        args.json.write_text(json.dumps({"preset": preset.name, "seeds": args.seeds, **results}, indent=1))
-    return 0
-
-
-def _percents(values) -> str:  # noqa: ANN001 - any sequence of fractions
-    return " ".join(f"{100 * value:6.2f}" for value in values)
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="a category folder (default: the virtual cell's grid)")
-    parser.add_argument("--preset", default="edge")
-    parser.add_argument("--steps", type=int, help="optimiser steps (default: the preset's)")
-    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 (default: 3)")
-    parser.add_argument("--faces", nargs="+", choices=tuple(FACES), help="of the grid: surfaces (default: all six)")
-    parser.add_argument("--taught", nargs="+", default=list(TAUGHT), help=f"of the grid: taught conditions (default: {' '.join(TAUGHT)})")
-    parser.add_argument("--train", type=int, default=10, help="of the grid: good images to teach, each (default: 10)")
-    parser.add_argument("--good", type=int, default=3, help="of the grid: good test images, each (default: 3)")
-    parser.add_argument("--defects", type=int, default=4, help="of the grid: defective test images, each (default: 4)")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    return parser
+    grid.add_arguments(parser, faces=("front",), seeds=3, steps=300)
+    parser.add_argument("--data", type=Path, help="a category folder in MVTec layout in place of the grid")
+    parser.add_argument("--tables", nargs="+", choices=tuple(TABLES), default=list(TABLES), help="which (default: both)")
+    args = parser.parse_args()
+    preset = grid.preset_of(args)
+    where = args.data.resolve().name if args.data else f"the grid, {' '.join(args.faces)}"
+    results: dict[str, object] = {"preset": preset.name, "image_size": preset.network.image_size,
+                                  "steps": preset.training.steps, "seeds": args.seeds, "data": where,
+                                  "modules": {}, "noise": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        tasks = [grid.Task(where, args.data, args.data)] if args.data else grid.write_grid(args, Path(folder))
+        known: list[tuple[Variant, dict]] = []
+        for table in args.tables:
+            for name, variant in TABLES[table].items():
+                row = next((row for other, row in known if other == variant), None)
+                if row is None:
+                    grid.say(f"{table}: {name}")
+                    row = spread(measure(variant, tasks, preset, args.seeds, args.device))
+                    known.append((variant, row))
+                results[table][name] = row
+                grid.write_json(args.json, results)
+    results["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    grid.write_json(args.json, results)
+    print("\n".join(lines(results)))
+    return 0
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
     except InputError as error:
-        sys.exit(f"ablation: {error}")
+        sys.exit(f"ablation.py: error: {error}")

@@ -1,4 +1,5 @@
-"""Other detectors on the same teachers' weights, for benchmarks/latency.py, which runs this with --peers-python.
+"""Other detectors on the same teachers' weights, for benchmarks/latency.py, which runs this with --peers-python; peer_maps.py
+takes the detectors from here.
 
 Speaks lines: first the names of the detectors that came up, as JSON; then, for each name read from stdin, the ms one image
 took.  What a detector remembers of good images is filled with as many random vectors as 200 images would leave there: how
@@ -27,17 +28,10 @@ SIZE = {"patchcore": 256, "anomaly_dino": 252, "dinomaly": 252}
 
 def main() -> int:
     folder, threads = Path(sys.argv[1]), int(sys.argv[2])
-    os.environ["HF_HUB_OFFLINE"] = "1"
     torch.set_num_threads(threads)
-    timm_create = timm.create_model
-
-    def from_cache(name: str, pretrained: bool = False, **options):  # noqa: ANN202, ANN003
-        if pretrained:  # the same weights as HetNet's teachers, and no model hub
-            options["pretrained_cfg_overlay"] = {"file": str(folder / f"{name}.safetensors"), "hf_hub_id": None, "url": None}
-        return timm_create(name, pretrained=pretrained, **options)
-
-    timm.create_model = from_cache
-    models = {"patchcore": patchcore, "anomaly_dino": anomaly_dino, "dinomaly": dinomaly}
+    use_teacher_weights(folder)
+    models = {"patchcore": lambda: _filled(patchcore(), SIZE["patchcore"], CORESET),
+              "anomaly_dino": lambda: _filled(anomaly_dino(), SIZE["anomaly_dino"], 1.0), "dinomaly": dinomaly}
     ready = {}
     for name, make in models.items():
         try:
@@ -54,19 +48,39 @@ def main() -> int:
     return 0
 
 
+def use_teacher_weights(folder: Path) -> None:
+    """Have timm read pretrained weights from ``folder``, where HetNet keeps its teachers', and from no model hub."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    timm_create = timm.create_model
+
+    def from_cache(name: str, pretrained: bool = False, **options):  # noqa: ANN202, ANN003
+        if pretrained:
+            options["pretrained_cfg_overlay"] = {"file": str(folder / f"{name}.safetensors"), "hf_hub_id": None, "url": None}
+        return timm_create(name, pretrained=pretrained, **options)
+
+    timm.create_model = from_cache
+
+
 def patchcore() -> torch.nn.Module:
     """On the CNN teacher, stages of stride 8 and 16, as with its usual backbone."""
     from anomalib.models.image.patchcore.torch_model import PatchcoreModel
 
-    model = PatchcoreModel(layers=["blocks.2", "blocks.4"], backbone=CNN, pre_trained=True)
-    return _filled(model, SIZE["patchcore"], CORESET)
+    return PatchcoreModel(layers=["blocks.2", "blocks.4"], backbone=CNN, pre_trained=True)
 
 
-def anomaly_dino() -> torch.nn.Module:
-    """On the Transformer teacher, all patch vectors kept, anomalib's default."""
+def anomaly_dino(block: int | None = None) -> torch.nn.Module:
+    """On the Transformer teacher, all patch vectors kept, anomalib's default.  block: whose output is used, counted from 0;
+    None for the last one, as anomalib does."""
     from anomalib.models.image.anomaly_dino.torch_model import AnomalyDINOModel
 
-    return _filled(AnomalyDINOModel(encoder_name=TRANSFORMER), SIZE["anomaly_dino"], 1.0)
+    class OnBlock(AnomalyDINOModel):
+        """anomalib has no setting for the layer; this is where it decides."""
+
+        @staticmethod
+        def _last_block_index(encoder_name: str) -> int:
+            return AnomalyDINOModel._last_block_index(encoder_name) if block is None else block
+
+    return OnBlock(encoder_name=TRANSFORMER)
 
 
 def dinomaly() -> torch.nn.Module:

@@ -82,7 +82,7 @@ def report_cells(conditions: Conditions, cells: Sequence[ConditionCell]) -> Cond
     """The same from images that were added up by condition already."""
     rows: list[ConditionRow] = []
     for axis in conditions.axes:
-        rows += _mark_worst([_row(axis, value, cells) for value in conditions.values_on(axis)])
+        rows += mark_worst([_row(axis, value, cells) for value in conditions.values_on(axis)])
     scores = [score for cell in cells for score in cell.scores]
     defective = [label for cell in cells for label in cell.defective]
     placed = [cell for cell in cells if cell.condition.values]
@@ -133,7 +133,7 @@ def _figures(cells: Sequence[ConditionCell]) -> Figures:
     return figures(scores, defective, add_counts(cell.counts for cell in cells))
 
 
-def _mark_worst(rows: list[ConditionRow]) -> list[ConditionRow]:
+def mark_worst(rows: list[ConditionRow]) -> list[ConditionRow]:
     """The rows, with the worst one marked where there are several that differ."""
 
     def quality(row: ConditionRow) -> tuple[float, float]:

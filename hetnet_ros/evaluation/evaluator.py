@@ -48,9 +48,8 @@ def evaluate(
     pairs = list(zip(dataset.images, of_images))
     for image, condition in tqdm(pairs, desc="evaluating", unit="image", disable=not progress, leave=False):
         outcome, raw_map = _inspect(inspector, image, condition)
-        mask = image.mask(raw_map.shape)
         outcomes.append(outcome)
-        counts.append(_count(image, raw_map, mask))
+        counts.append(image_counts(image, raw_map))
         if maps_folder is not None:
             write_file(maps_folder / f"{image.name}.npy", _npy(raw_map))
     types = tuple(_group(name, [name], outcomes, counts) for name in dataset.defect_types)
@@ -101,7 +100,10 @@ def _inspect(
     return outcome, source_map(inspection)
 
 
-def _count(image: LabelledImage, raw_map: np.ndarray, mask: np.ndarray | None) -> PixelCounts:
+def image_counts(image: LabelledImage, raw_map: np.ndarray) -> PixelCounts:
+    """The counts of one image's raw map, float (H, W) at the stored image's size, against its ground truth; empty for a
+    defective image without a mask.  Raises InputError for values that are not finite or a mask that cannot be used."""
+    mask = image.mask(raw_map.shape)
     if not np.isfinite(raw_map).all():
         raise InputError(f"the model's map of {image.path} holds values that are not finite; teach the part again")
     if image.is_defective and mask is None:

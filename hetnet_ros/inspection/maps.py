@@ -22,13 +22,19 @@ def source_map(inspection: Inspection) -> np.ndarray:
     if inspection.anomaly_map is None:
         raise ValueError("this inspection carries no anomaly map")
     raw, roi = np.asarray(inspection.anomaly_map, np.float32), inspection.roi
-    shrinks = roi.width < raw.shape[1] and roi.height < raw.shape[0]
-    resized = cv2.resize(raw, (roi.width, roi.height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    resized = at_source_size(raw, (roi.height, roi.width))
     if (roi.height, roi.width) == tuple(inspection.source_size):
         return resized
     full = np.zeros(inspection.source_size, np.float32)
     full[roi.y : roi.y + roi.height, roi.x : roi.x + roi.width] = resized
     return full
+
+
+def at_source_size(raw_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A map, float32, of the whole image or region at that image's or region's (height, width), interpolated as above."""
+    height, width = size
+    shrinks = width < raw_map.shape[1] and height < raw_map.shape[0]
+    return cv2.resize(raw_map, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def calibrated_source_map(inspection: Inspection, calibration: Calibration) -> np.ndarray:

@@ -37,7 +37,8 @@ class NetworkConfig:
     embedding: width of the one-class embedding and of the students' tokens, a multiple of 8.  depth: blocks of a student.
     dropout: of the embedding, in training.
     map_student: whose output enters the anomaly map: ``reconstruction``, ``denoising``, or the mean of ``both``.
-    local_target: students reproduce the CNN's stages.  global_target: students also reproduce the mean of the Transformer's blocks (an extension of ours).
+    local_target: students reproduce the CNN's stages; off, with ``global_target``, is the ablation with a Transformer alone.
+    global_target: students also reproduce the mean of the Transformer's blocks (an extension of ours).
     global_weight: weight of that extra distance in the loss.
     use_local, use_global, use_algf: ablations of the fusion (paper, ablation table).
     smoothing_sigma: Gaussian smoothing of the map, px at ``image_size``.
@@ -72,7 +73,7 @@ class NetworkConfig:
         if not (self.use_local or self.use_global):
             raise InputError("network.use_local and network.use_global are both off: keep one teacher in the fusion")
         if not (self.local_target or self.global_target):
-            raise InputError("network.local_target and network.global_target are both off: keep one for the students")
+            raise InputError("network.local_target and network.global_target are both off: give the students something to reproduce")
         if len(self.fusion_widths) != 3 or any(w % 8 or w < 8 for w in self.fusion_widths):
             raise InputError("network.fusion_widths are three numbers, multiples of 8")
         if self.embedding % 8 or self.embedding < 8 or self.depth < 1 or not 0 <= self.dropout < 1:

@@ -13,6 +13,7 @@ from hetnet_ros.network.fusion import ALGF, MHF
 from hetnet_ros.network.hetnet import HetNet
 from hetnet_ros.network.losses import stage_loss
 from hetnet_ros.network.students import OCE, Student
+from hetnet_ros.network.teachers import TeacherFeatures
 
 CNN = TeacherConfig("tf_efficientnet_lite0", (1, 2, 3), 64, (0.5,) * 3, (0.5,) * 3)
 VIT = TeacherConfig("vit_tiny_patch16_224", (0, 1, 2), 64, (0.5,) * 3, (0.5,) * 3)
@@ -114,16 +115,26 @@ def test_mhf_and_oce_reach_the_bottleneck_the_paper_draws():
 
 
 @pytest.mark.parametrize("change", [{"use_local": False}, {"use_global": False}, {"use_algf": False},
-                                    {"global_target": False}, {"local_target": False}, {"map_student": "reconstruction"}, {"map_student": "denoising"}, {"score": "top"}])
+                                    {"global_target": False}, {"local_target": False}, {"local_target": False, "use_local": False},
+                                    {"map_student": "reconstruction"}, {"map_student": "denoising"}, {"score": "top"}])
 def test_every_ablation_runs(change, images):
     maps, scores, _ = HetNet(dataclasses.replace(CONFIG, **change)).eval()(images)
     assert maps.shape == (2, 64, 64) and bool(torch.isfinite(scores).all())
 
 
+def test_a_transformer_alone_is_all_that_is_seen_and_reproduced(images):
+    torch.manual_seed(0)
+    network = HetNet(dataclasses.replace(CONFIG, use_local=False, local_target=False, use_algf=False)).eval()
+    features = network.teachers(images)
+    assert [t.shape[1] for t in network.targets(features)] == [192] and len(network.stage_weights) == 1
+    other = TeacherFeatures(tuple(torch.randn_like(f) for f in features.local), features.global_)
+    torch.testing.assert_close(network.map_from_features(other), network.map_from_features(features))
+
+
 @pytest.mark.parametrize("change, word", [({"map_student": "best"}, "map_student"), ({"image_size": 100}, "multiple of 32"),
                                           ({"use_local": False, "use_global": False}, "keep one teacher"),
                                           ({"score": "mean"}, "network.score"),
-                                          ({"local_target": False, "global_target": False}, "for the students"), ({"embedding": 100}, "embedding must"),
+                                          ({"local_target": False, "global_target": False}, "something to reproduce"), ({"embedding": 100}, "embedding must"),
                                           ({"dropout": 1.0}, "dropout from")])
 def test_settings_that_make_no_network_are_refused(change, word):
     with pytest.raises(InputError, match=word):
