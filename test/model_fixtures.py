@@ -27,11 +27,11 @@ training: {steps: 120, batch: 4, views: 1, warmup: 5, learning_rate: 0.01, cache
 """
 
 
-def made_up_part(seed: int, defect: bool = False) -> np.ndarray:
-    """uint8 (96, 128, 3): a bright disc on a grey ground, slightly moved by the seed; a defect is a dark cross on it."""
+def made_up_part(seed: int, defect: bool = False, move: int = 1) -> np.ndarray:
+    """uint8 (96, 128, 3): a bright disc on a grey ground, moved by the seed by up to ``move`` px; a defect is a dark cross on it."""
     rng = np.random.default_rng(seed)
     image = np.full((96, 128, 3), 90, np.uint8)
-    centre = (64 + int(rng.integers(-1, 2)), 48 + int(rng.integers(-1, 2)))
+    centre = (64 + int(rng.integers(-move, move + 1)), 48 + int(rng.integers(-move, move + 1)))
     cv2.circle(image, centre, 30, (190, 180, 170), -1, cv2.LINE_AA)
     if defect:
         cv2.line(image, (54, 38), (74, 58), (20, 20, 20), 4)
