@@ -56,15 +56,25 @@ class Caller:
             self.sleep(_POLL_SECONDS)
 
     def service(self, client: Any, request: Any, available: float, seconds: float) -> Any:
-        """The response of a service."""
+        """The response of a service that may be asked twice to the same effect.
+
+        It is, after half of ``seconds``: DDS can lose the answer to a client that the server has just discovered.
+        """
         self.wait(client.service_is_ready, available, f"the service {client.srv_name}", "absent")
-        future = client.call_async(request)
+        futures = [client.call_async(request)]
+        deadline = time.monotonic() + seconds
         try:
-            self.wait(future.done, seconds, f"an answer of {client.srv_name}")
-        except CallFailed:
-            client.remove_pending_request(future)
-            raise
-        return future.result()
+            while not any(future.done() for future in futures):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise CallFailed("timeout", f"waited {seconds:g} s in vain for an answer of {client.srv_name}")
+                if len(futures) == 1 and left < seconds / 2:
+                    futures.append(client.call_async(request))
+                self.sleep(_POLL_SECONDS)
+        finally:
+            for future in futures:
+                client.remove_pending_request(future)
+        return next(future for future in futures if future.done()).result()
 
     def begin(self, client: ActionClient, goal: Any, name: str, available: float, feedback: Any = None) -> Goal:
         """Send a goal and wait until it is accepted."""
