@@ -22,6 +22,7 @@ from hetnet_ros.learning.alignment import stage_offsets
 from hetnet_ros.learning.feature_cache import FeatureCache
 from hetnet_ros.learning.preset import TrainingConfig
 from hetnet_ros.learning.trainer import Trainer, settle_batch_norm
+from hetnet_ros.network.anomaly_map import StageScale
 from hetnet_ros.network.hetnet import HetNet
 from hetnet_ros.network.teachers import TeacherFeatures
 
@@ -32,12 +33,12 @@ CROSS_BELOW = 40
 
 @dataclass(frozen=True)
 class Scores:
-    """Of images no model was taught on: raw scores, largest and median map values (N,), and the map's stage weights."""
+    """Of images no model was taught on: raw scores, largest and median map values (N,), and the map's stages."""
 
     scores: np.ndarray
     peaks: np.ndarray
     levels: np.ndarray
-    stage_weights: Tensor
+    stages: StageScale
 
 
 def folds_for(count: int, calibration: str) -> int:
@@ -55,7 +56,7 @@ def score_held_out(network: HetNet, images: np.ndarray, device: torch.device, ba
     outputs = [backend(batch) for batch in batches]
     maps = np.concatenate([output.maps for output in outputs])
     return Scores(np.concatenate([output.scores for output in outputs]), maps.max((1, 2)),
-                  np.array([MapSpread.of(one).level for one in maps]), network.anomaly_map.weights.clone())
+                  np.array([MapSpread.of(one).level for one in maps]), network.anomaly_map.scale)
 
 
 def cross_scores(new_network: Callable[[], HetNet], cache: FeatureCache, images: np.ndarray, parts: np.ndarray,
@@ -68,7 +69,7 @@ def cross_scores(new_network: Callable[[], HetNet], cache: FeatureCache, images:
     names, first = np.unique(parts, return_index=True)
     order = np.random.default_rng((seed, folds)).permutation(len(names))
     scores, peaks, levels = np.empty((3, len(images)))
-    weights = []
+    scales = []
     for fold in range(folds):
         held = np.flatnonzero(np.isin(parts, names[order[fold::folds]]))
         kept = np.setdiff1d(np.arange(len(images)), held)
@@ -80,8 +81,8 @@ def cross_scores(new_network: Callable[[], HetNet], cache: FeatureCache, images:
         network.anomaly_map.align(stage_offsets(network, images[kept], device, seed))
         found = score_held_out(network, images[held], device, config.stage_balance)
         scores[held], peaks[held], levels[held] = found.scores, found.peaks, found.levels
-        weights.append(found.stage_weights)
-    return Scores(scores[first], peaks[first], levels[first], torch.stack(weights).mean(0))
+        scales.append(found.stages)
+    return Scores(scores[first], peaks[first], levels[first], StageScale.mean(scales))
 
 
 class CacheSubset:

@@ -28,8 +28,8 @@ class TrainingConfig:
     brightness, contrast, gamma and colour changes, 0..1.  hard_fraction: share of hardest patches with full weight.
     noise: ``lmgn`` (paper), ``gaussian`` or ``none``;  noise_boxes: boxes per step;  noise_side: largest side relative
     to the image;  neighbourhood: side of LMGN's window in patches.  noisy_share: share of a step's views
-    that SD learns from.  teacher_target: weight of the teacher as SD's target beside SR.  stage_balance: how far the map's
-    stages are levelled by what good images give in them, 0 not at all, 1 wholly.  hold_out: share of images kept for calibration.  cache_mb: memory for cached features; beyond it
+    that SD learns from.  teacher_target: weight of the teacher as SD's target beside SR.  stage_balance: how strongly
+    what good images give in the map's stages weighs these, see ``AnomalyMap.weigh``; 0 not at all.  hold_out: share of images kept for calibration.  cache_mb: memory for cached features; beyond it
     they go to disk.  max_images: more good images than this are sampled evenly.  calibration: ``split`` holds images out,
     ``cross`` teaches further models on parts of the images instead, ``auto`` chooses by their number.
     """
@@ -50,7 +50,7 @@ class TrainingConfig:
     neighbourhood: int = 3
     noisy_share: float = 0.5
     teacher_target: float = 1.0
-    stage_balance: float = 0.5
+    stage_balance: float = 1.0
     hold_out: float = 0.15
     cache_mb: int = 2048
     max_images: int = 1000
@@ -59,7 +59,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         bounds = {"steps": (1, 10**7), "epochs": (0, 10**6), "batch": (2, 1024), "views": (1, 64), "rotation": (0, 180), "light": (0, 1),
                   "hard_fraction": (0.01, 1), "noise_boxes": (0, 100), "noise_side": (0.01, 1), "hold_out": (0.02, 0.5),
-                  "cache_mb": (1, 10**7), "noisy_share": (0.1, 1), "stage_balance": (0, 1), "max_images": (4, 10**6), "neighbourhood": (1, 15)}
+                  "cache_mb": (1, 10**7), "noisy_share": (0.1, 1), "stage_balance": (0, 4), "max_images": (4, 10**6), "neighbourhood": (1, 15)}
         for name, (low, high) in bounds.items():
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"training.{name} is {getattr(self, name)}: use a value from {low} to {high}")
@@ -85,11 +85,11 @@ class Preset:
 
     def rotated(self, degrees: float) -> "Preset":
         """The same for a part that may lie rotated by up to ``degrees`` beyond what its images show: twice the views, half as
-        many epochs again, and a map whose stages are levelled."""
+        many epochs again, and a map whose stages are weighed twice as strongly."""
         if not degrees:
             return dataclasses.replace(self, training=dataclasses.replace(self.training, rotation=0.0))
         training = dataclasses.replace(self.training, rotation=degrees, views=2 * self.training.views,
-                                       epochs=self.training.epochs * 3 // 2, stage_balance=1.0)
+                                       epochs=self.training.epochs * 3 // 2, stage_balance=2 * self.training.stage_balance)
         return dataclasses.replace(self, training=training)
 
 

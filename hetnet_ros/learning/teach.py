@@ -100,7 +100,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
             save_checkpoint(checkpoint, trainer, fingerprint(preset, seed, good.images))  # what follows takes as long again
             scores = cross_scores(lambda: HetNet(preset.network, *weights), cache, good.images, parts, preset.training, folds,
                                   seed, target, progress)
-            network.anomaly_map.weights.copy_(scores.stage_weights)
+            network.anomaly_map.scale = scores.stages
             apart = left_out_distances(cache.descriptors(len(cache)).numpy(), preset.training.views, parts)
     finally:
         cache.close()

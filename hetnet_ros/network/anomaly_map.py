@@ -1,13 +1,16 @@
 """The anomaly map: how far the student's features are from the teacher's, per pixel (paper, section III-F).
 
-Cosine distances of all stages, weighted, upsampled to the image and summed, then smoothed; the image's score is read
-from the smoothed map.  The weights are ours: each stage counts by how little its distances vary on good images, so that a
-noisy stage does not drown a quiet one.
+Cosine distances of all stages, weighted, upsampled to the image and combined, then smoothed; the image's score is read
+from the smoothed map.  The paper adds the stages up.  Ours can also take their geometric mean, in which a defect must be
+seen by all stages and one stage that errs alone counts little.  The weights are ours: each stage counts by how quiet it is
+on good images, so that a noisy stage does not drown a quiet one.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,32 +22,58 @@ def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
     return 1 - F.cosine_similarity(a, b, dim=1, eps=1e-6)
 
 
+@dataclass(frozen=True)
+class StageScale:
+    """What good images say of the map's stages: each one's weight and level, float32 (stages,)."""
+
+    weights: Tensor
+    levels: Tensor
+
+    @classmethod
+    def mean(cls, scales: Sequence[StageScale]) -> StageScale:
+        return cls(torch.stack([s.weights for s in scales]).mean(0), torch.stack([s.levels for s in scales]).mean(0))
+
+
+FLOOR = 0.1
+"""Added to a stage's distance relative to its level before the logarithm: below it a distance says nothing."""
+
+
 class AnomalyMap(nn.Module):
     """Distances of each stage (B, H_k, W_k) -> map (B, S, S) >= 0 and image score (B,).
 
-    stages: how many; their weights are 1 until :meth:`weigh`, their offsets 0 until :meth:`align`.  sigma: Gaussian
-    smoothing, px; 0 switches it off.  score: ``max``, or ``top`` for the mean of the ``top_fraction`` largest values.
+    stages: how many; their weights are 1 and their levels 1 until :meth:`weigh`, their offsets 0 until :meth:`align`.
+    combination: ``sum`` of the weighted distances (paper), or ``geometric``: the weighted geometric mean of the distances
+    relative to each stage's level.  sigma: Gaussian smoothing, px; 0 switches it off.  score: ``max``, or ``top`` for the
+    mean of the ``top_fraction`` largest values.
 
     Raising a stage to the image (bilinear, at its offset) and smoothing are both linear and separable, so each stage
-    costs two small products of matrices, and the sum of the stages is all that is ever as large as the image.
+    costs two small products of matrices, and the sum of the stages is all that is ever as large as the image.  The
+    geometric mean is the same on logarithms, and one exponential at the end.
     """
 
-    def __init__(self, image_size: int, stages: int, sigma: float, score: str = "max",
+    def __init__(self, image_size: int, stages: int, sigma: float, combination: str = "sum", score: str = "max",
                  top_fraction: float = 0.002) -> None:
         super().__init__()
         self.size = image_size
-        self.register_buffer("weights", torch.ones(stages))
+        self.geometric = combination == "geometric"
+        self.register_buffer("weights", torch.full((stages,), 1 / stages if self.geometric else 1.0))
+        self.register_buffer("levels", torch.ones(stages))
         self.register_buffer("offsets", torch.zeros(stages, 2))
         self.register_buffer("smoothing", smoothing_matrix(image_size, sigma), persistent=False)
         self.score = score
         self.top = max(1, int(round(top_fraction * image_size * image_size)))
 
     def forward(self, distances: list[Tensor]) -> tuple[Tensor, Tensor]:
-        total = sum(weight * self.raised(distance, offset)
-                    for weight, offset, distance in zip(self.weights, self.offsets, distances))
+        total = sum(weight * self.raised(self._readings(distance, level), offset)
+                    for weight, level, offset, distance in zip(self.weights, self.levels, self.offsets, distances))
+        total = total.exp() if self.geometric else total
         flat = total.flatten(1)
         score = flat.amax(1) if self.score == "max" else flat.topk(self.top, 1).values.mean(1)
         return total, score
+
+    def _readings(self, distance: Tensor, level: Tensor) -> Tensor:
+        """What is added up over the stages: distances, or the logarithms of distances relative to the stage's level."""
+        return torch.log(distance.clamp_min(0) / level + FLOOR) if self.geometric else distance
 
     def raised(self, distance: Tensor, offset: Tensor) -> Tensor:
         """One stage's distances (B, H, W) at image size, smoothed: (B, S, S).  offset: (x, y) px, see :meth:`align`."""
@@ -60,13 +89,34 @@ class AnomalyMap(nn.Module):
         return (1 - (place[:, None] - cell[None]).abs()).clamp_min(0)
 
     @torch.no_grad()
-    def weigh(self, distances: list[Tensor], balance: float = 0.5) -> None:
-        """Weigh each stage by the largest distance (N, H_k, W_k) that a good image has in it, on average, to the power
-        -``balance``; the weights' mean stays 1.  1: all stages err alike on good images, which finds more on parts that lie
-        anyhow; less keeps outlines sharper on parts that lie still.  No stage counts as if it erred by less than 0.001."""
+    def weigh(self, distances: list[Tensor], balance: float = 1.0) -> None:
+        """Weigh each stage by what good images give in it: distances (N, H_k, W_k).
+
+        ``sum``: by the largest distance of an image, on average, to the power -``balance``; the weights' mean stays 1.
+        ``geometric``: that distance becomes the stage's level, and the weight is how far, in logarithms, an image's
+        largest reading rises above its mean one, on average, to the power -``balance``; the weights' sum stays 1.
+        So 2 weighs the stages as measurements are, by the inverse of their variance, which finds more on parts that lie
+        anyhow; less keeps outlines sharper on parts that lie still, and 0 weighs all alike.  No stage counts as if it erred
+        by less than 0.001.
+        """
         largest = torch.stack([d.flatten(1).amax(1).mean().clamp_min(1e-3) for d in distances])
-        inverse = largest.pow(-balance)
-        self.weights.copy_(inverse / inverse.mean())
+        if not self.geometric:
+            inverse = largest.pow(-balance)
+            self.weights.copy_(inverse / inverse.mean())
+            return
+        readings = [self._readings(d, level).flatten(1) for d, level in zip(distances, largest)]
+        rise = torch.stack([(r.amax(1) - r.mean(1)).mean().clamp_min(1e-3) for r in readings])
+        self.levels.copy_(largest)
+        self.weights.copy_(rise.pow(-balance) / rise.pow(-balance).sum())
+
+    @property
+    def scale(self) -> StageScale:
+        return StageScale(self.weights.clone(), self.levels.clone())
+
+    @scale.setter
+    def scale(self, scale: StageScale) -> None:
+        self.weights.copy_(scale.weights)
+        self.levels.copy_(scale.levels)
 
     @torch.no_grad()
     def align(self, offsets: Tensor) -> None:

@@ -42,6 +42,7 @@ class NetworkConfig:
     global_weight: weight of that extra distance in the loss.
     use_local, use_global, use_algf: ablations of the fusion (paper, ablation table).
     smoothing_sigma: Gaussian smoothing of the map, px at ``image_size``.
+    combination: how the map's stages become one: ``sum`` of their distances (paper) or their ``geometric`` mean (ours).
     score: ``max`` or ``top`` (mean of the ``top_fraction`` largest map values).
     """
 
@@ -60,12 +61,15 @@ class NetworkConfig:
     use_global: bool = True
     use_algf: bool = True
     smoothing_sigma: float = 4.0
+    combination: str = "sum"
     score: str = "max"
     top_fraction: float = 0.002
 
     def __post_init__(self) -> None:
         if self.map_student not in ("reconstruction", "denoising", "both"):
             raise InputError(f"network.map_student is {self.map_student!r}: use 'reconstruction', 'denoising' or 'both'")
+        if self.combination not in ("sum", "geometric"):
+            raise InputError(f"network.combination is {self.combination!r}: use 'sum' or 'geometric'")
         if self.score not in ("max", "top"):
             raise InputError(f"network.score is {self.score!r}: use 'max' or 'top'")
         if self.image_size % 32 or self.image_size < 64:

@@ -32,8 +32,7 @@ class ALGF(nn.Module):
         self.heads = heads
         self.attention = attention and use_local and use_global
         if self.attention:
-            self.query = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
-            self.key = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
+            self.query_key = nn.ModuleList(nn.Linear(width, 2 * width) for _ in range(2))
 
     def forward(self, local: Tensor, global_: Tensor) -> Tensor:
         parts = []
@@ -48,12 +47,11 @@ class ALGF(nn.Module):
     def _hybrid(self, local: Tensor, global_: Tensor) -> Tensor:
         b, c, h, w = local.shape
         pooled = local.mean((2, 3)), global_.mean((2, 3))
-        scores = []
-        for own, other in ((0, 1), (1, 0)):  # structure `own` is weighed by how its key answers the other's query
-            query = self.query[other](pooled[other]).view(b, self.heads, -1)
-            key = self.key[own](pooled[own]).view(b, self.heads, -1)
-            scores.append((query * key).sum(-1) / query.shape[-1] ** 0.5)
-        weight = torch.softmax(torch.stack(scores), 0).repeat_interleave(c // self.heads, -1)  # (2, B, C)
+        (query_l, key_l), (query_g, key_g) = (project(vector).view(b, 2, self.heads, -1).unbind(1)
+                                              for project, vector in zip(self.query_key, pooled))
+        # a structure is weighed by how its key answers the other's query
+        scores = torch.stack(((query_g * key_l).sum(-1), (query_l * key_g).sum(-1))) / query_l.shape[-1] ** 0.5
+        weight = torch.softmax(scores, 0).repeat_interleave(c // self.heads, -1)  # (2, B, C)
         return weight[0].view(b, c, 1, 1) * local + weight[1].view(b, c, 1, 1) * global_
 
 

@@ -45,8 +45,8 @@ class HetNet(nn.Module):
         self.reconstruction = Student(*sizes)
         self.denoising = Student(*sizes)
         self.stage_weights = (1.0,) * len(stages) + ((config.global_weight,) if config.global_target else ())
-        self.anomaly_map = AnomalyMap(config.image_size, len(self.stage_weights), config.smoothing_sigma, config.score,
-                                      config.top_fraction)
+        self.anomaly_map = AnomalyMap(config.image_size, len(self.stage_weights), config.smoothing_sigma,
+                                      config.combination, config.score, config.top_fraction)
 
     def fuse(self, features: TeacherFeatures) -> Tensor:
         """ALGF on each level, then MHF -> (B, 3 D_3, H_3, W_3)."""
@@ -70,7 +70,7 @@ class HetNet(nn.Module):
 
     def stage_distances(self, features: TeacherFeatures) -> list[Tensor]:
         """Cosine distances (B, H_k, W_k) between teacher and student at each stage, the mean over the students that enter
-        the map, before they are weighted and summed."""
+        the map, before they are weighted and combined."""
         students = {"reconstruction": [self.reconstruction], "denoising": [self.denoising],
                     "both": [self.reconstruction, self.denoising]}[self.config.map_student]
         fused, targets = self.fuse(features), self.targets(features)

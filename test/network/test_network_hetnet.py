@@ -181,6 +181,44 @@ def test_a_stage_that_errs_more_on_good_images_counts_less(network, balance, rat
     network.anomaly_map.weights.copy_(before)
 
 
+def test_a_stage_that_rises_further_on_good_images_counts_less_in_the_geometric_mean():
+    anomaly_map = AnomalyMap(64, 2, 0.0, "geometric")
+    even, uneven = torch.full((3, 4, 4), 0.2), torch.full((3, 4, 4), 0.02)
+    even[:, 0, 0], uneven[:, 1, 2] = 0.4, 0.4
+    anomaly_map.weigh([even, uneven], 1.0)
+    torch.testing.assert_close(anomaly_map.scale.levels, torch.tensor([0.4, 0.4]))
+    once = anomaly_map.scale.weights
+    assert once.sum() == pytest.approx(1) and once[0] > 2 * once[1]
+    anomaly_map.weigh([even, uneven], 2.0)
+    twice = anomaly_map.scale.weights
+    assert twice[0] / twice[1] == pytest.approx(float(once[0] / once[1]) ** 2, rel=1e-4)
+    anomaly_map.weigh([even, uneven], 0.0)
+    torch.testing.assert_close(anomaly_map.scale.weights, torch.tensor([0.5, 0.5]))
+
+
+def test_the_geometric_mean_wants_a_defect_seen_by_all_stages():
+    generator = torch.Generator().manual_seed(5)
+    good = [torch.rand(6, 8, 8, generator=generator) * 0.1 for _ in range(2)]
+    summed, geometric = (AnomalyMap(64, 2, 0.0, combination) for combination in ("sum", "geometric"))
+    for one in (summed, geometric):
+        one.weigh(good, 0.0)
+    alone = [torch.full((1, 8, 8), 0.05), torch.full((1, 8, 8), 0.05)]
+    alone[0][0, 4, 4] = 0.4
+    shared = [torch.full((1, 8, 8), 0.05), torch.full((1, 8, 8), 0.05)]
+    shared[0][0, 4, 4] = shared[1][0, 4, 4] = 0.2
+    assert summed(alone)[1] > 0.99 * summed(shared)[1]
+    assert geometric(alone)[1] < 0.9 * geometric(shared)[1]
+    # both stages at their levels: the map reads 1 but for the floor
+    assert geometric([torch.full((1, 8, 8), float(one)) for one in geometric.scale.levels])[1] == pytest.approx(1.1, rel=1e-3)
+
+
+def test_the_map_of_nothing_at_all_is_finite():
+    anomaly_map = AnomalyMap(64, 2, 4.0, "geometric")
+    anomaly_map.weigh([torch.zeros(2, 8, 8), torch.zeros(2, 4, 4)], 2.0)
+    raised, score = anomaly_map([torch.zeros(1, 8, 8) - 1e-6, torch.zeros(1, 4, 4)])
+    assert torch.isfinite(raised).all() and 0 <= float(score) < 1
+
+
 def test_stage_distances_are_what_the_map_sums(network, images):
     """Interpolation and smoothing as products of matrices are what torch's own operations give."""
     network.eval()
