@@ -18,7 +18,8 @@ class TeacherConfig:
     model: timm name;  indices: the three feature stages (CNN) or blocks (Transformer) in use, shallow to deep;
     input_size: side of the square image it sees, px;  mean, std: its input normalisation over RGB in [0, 1];
     position_antialias: whether a Transformer's position embeddings are antialiased when they are resampled to that size,
-    as its authors did it (DINOv2 with registers: yes; DINOv2 without: no).
+    as its authors did it (DINOv2 with registers: yes; DINOv2 without: no);
+    patch_size: side of a Transformer's patches at that size, px, to which its patch embedding is resampled; 0: its own.
     """
 
     model: str
@@ -27,6 +28,7 @@ class TeacherConfig:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     position_antialias: bool = True
+    patch_size: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,5 +85,8 @@ class NetworkConfig:
         if self.embedding % 8 or self.embedding < 8 or self.depth < 1 or not 0 <= self.dropout < 1:
             raise InputError("network.embedding must be a multiple of 8, depth at least 1 and dropout from 0 to below 1")
         for teacher in (self.cnn, self.transformer):
+            if teacher.patch_size and (teacher.patch_size < 4 or teacher.input_size % teacher.patch_size):
+                raise InputError(f"teacher {teacher.model} has patches of {teacher.patch_size} px: use a divisor of its "
+                                 f"input size {teacher.input_size}, at least 4, or 0 for its own")
             if len(teacher.indices) != 3:
                 raise InputError(f"teacher {teacher.model} lists {len(teacher.indices)} indices: give exactly three")

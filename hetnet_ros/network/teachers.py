@@ -64,11 +64,12 @@ class Teacher(nn.Module):
 
 
 def _set_input_size(model: nn.Module, config: TeacherConfig) -> None:
-    """Give a Transformer its input size; its position embeddings are resampled the way they were trained."""
+    """Give a Transformer its input and patch size; its position embeddings are resampled the way they were trained, its
+    patch embedding by the pseudo-inverse of the patches' resize (FlexiViT, Beyer et al., CVPR 2023; timm)."""
     if not (hasattr(model, "set_input_size") and hasattr(model, "patch_embed")):
         return
     positions = getattr(model, "pos_embed", None)
-    model.set_input_size(img_size=config.input_size)
+    model.set_input_size(img_size=config.input_size, patch_size=config.patch_size or None)
     if positions is not None and not config.position_antialias:
         prefix = 0 if getattr(model, "no_embed_class", False) else model.num_prefix_tokens
         with torch.no_grad():

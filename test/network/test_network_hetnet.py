@@ -13,7 +13,7 @@ from hetnet_ros.network.fusion import ALGF, MHF
 from hetnet_ros.network.hetnet import HetNet
 from hetnet_ros.network.losses import stage_loss
 from hetnet_ros.network.students import OCE, Student
-from hetnet_ros.network.teachers import TeacherFeatures
+from hetnet_ros.network.teachers import Teacher, TeacherFeatures
 
 CNN = TeacherConfig("tf_efficientnet_lite0", (1, 2, 3), 64, (0.5,) * 3, (0.5,) * 3)
 VIT = TeacherConfig("vit_tiny_patch16_224", (0, 1, 2), 64, (0.5,) * 3, (0.5,) * 3)
@@ -167,6 +167,20 @@ def test_position_embeddings_are_resampled_as_asked():
     expected = resample_abs_pos_embed(whole, [4, 4], num_prefix_tokens=1, antialias=False)
     torch.testing.assert_close(kept[1], expected)
     assert not torch.allclose(kept[0], kept[1])
+
+
+def test_patches_of_another_size_see_what_the_own_ones_see_of_the_resized_image():
+    seen = []
+    for size, patch in ((64, 0), (128, 32)):
+        torch.manual_seed(6)
+        teacher = Teacher(dataclasses.replace(VIT, input_size=size, patch_size=patch), None)
+        coarse = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(3))
+        seen.append(teacher(torch.nn.functional.interpolate(coarse, (size, size), mode="bicubic").clamp(0, 1)))
+    assert [tuple(f.shape) for f in seen[1]] == [(1, 192, 4, 4)] * 3
+    for own, other in zip(*seen):
+        assert torch.cosine_similarity(own, other, dim=1).min() > 0.98
+    with pytest.raises(InputError, match="patches of 30 px: use a divisor of its input size 64"):
+        dataclasses.replace(CONFIG, transformer=dataclasses.replace(VIT, patch_size=30))
 
 
 @pytest.mark.parametrize("balance, ratio", [(0.5, 2.0), (1.0, 4.0), (0.0, 1.0)])
