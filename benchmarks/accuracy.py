@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Accuracy and time to teach on real images: teaches every set with each seed and prints means over the seeds.
 
-    benchmarks/accuracy.py --data ROOT [--sets bottle screw magnetic_tile] [--seeds 3] [--json F]
+    benchmarks/accuracy.py --data ROOT [--sets bottle screw magnetic_tile] [--seeds 3] [--models DIR] [--json F]
 
 ROOT holds category folders in MVTec layout, at any depth; sets are found by folder name.  For magnetic_tile the
 cross-exposure protocol is run as well: teach on the dark exposures (exp0 to exp2), test on the bright ones (exp4 to exp6),
-and the reverse, each beside a model taught on as many images of the tested exposures.
+and the reverse, each beside a model taught on as many images of the tested exposures.  DIR keeps the sets' models, as
+backend_accuracy.py takes them.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ def find_set(root: Path, name: str) -> Path:
     raise InputError(f"{root} holds no category folder {name} with train/good: give the folder above it")
 
 
-def measure(train: Path, test: Path, preset: Preset, seed: int, device: str) -> dict[str, float]:
-    """Teach on ``train``, evaluate on ``test``; fractions and seconds."""
+def measure(train: Path, test: Path, preset: Preset, seed: int, device: str, keep: Path | None = None) -> dict[str, float]:
+    """Teach on ``train``, evaluate on ``test``; fractions and seconds.  keep: where the model stays."""
     with tempfile.TemporaryDirectory() as folder:
-        report = teach(train, Path(folder) / "model.safetensors", preset, seed=seed, device=device)
+        report = teach(train, keep or Path(folder) / "model.safetensors", preset, seed=seed, device=device)
         result = evaluate(PartInspector.load(report.model, device), open_dataset(test), progress=True)
     total = result.total
     return {"image_auroc": total.image_auroc.value, "pixel_auroc": total.pixel_auroc.value, "aupro": total.aupro.value,
@@ -56,6 +57,11 @@ def averaged(runs: list[dict[str, float]]) -> dict[str, object]:
     row["image_auroc_std"] = float(np.std([run["image_auroc"] for run in runs]))
     row["seeds"] = runs
     return row
+
+
+def model_file(folder: Path, name: str, seed: int) -> Path:
+    """Where a set's model of one seed is kept."""
+    return folder / f"{name}_{seed}.safetensors"
 
 
 def with_rotation(preset: Preset, name: str) -> Preset:
@@ -105,6 +111,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, help="optimiser steps (default: the preset's)")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--no-cross-exposure", action="store_true", help="leave the cross-exposure protocol out")
+    parser.add_argument("--models", type=Path, help="keep the sets' models in this folder")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     preset = load_preset(args.preset)
@@ -115,7 +122,8 @@ def main() -> int:
     lines = []
     for name in args.sets:
         category = find_set(args.data, name)
-        runs = [measure(category, category, with_rotation(preset, name), seed, args.device) for seed in range(args.seeds)]
+        runs = [measure(category, category, with_rotation(preset, name), seed, args.device,
+                        args.models and model_file(args.models, name, seed)) for seed in range(args.seeds)]
         results[name] = row = averaged(runs)
         lines.append(f"{name:16s} {100 * row['image_auroc']:6.2f} {100 * row['pixel_auroc']:6.2f} {100 * row['aupro']:6.2f} "
                      f"{row['teach_s']:8.0f}   (I-AUROC deviation {100 * row['image_auroc_std']:.2f})")

@@ -28,10 +28,10 @@ PEERS = ("patchcore", "anomaly_dino")
 _SCRIPT = Path(__file__).resolve().parent / "peer_maps.py"
 
 
-def measure(name: str, python: Path, tasks: Sequence[grid.Task], folder: Path) -> tuple[ConditionReport, dict[str, float]]:
+def measure(name: str, python: Path, tasks: Sequence[grid.Task], folder: Path, seconds: float = 300.0) -> tuple[ConditionReport, dict[str, float]]:
     """The peer's report over all tasks; ``teach_s``, the seconds it learned in all, and ``peak_memory_mb``.
 
-    folder: for one task's maps at a time.  Raises InputError where the peer does not run with ``python``.
+    folder: for one task's maps at a time.  seconds: what a peer that is trained step by step may take for a task.  Raises InputError where the peer does not run with ``python``.
     """
     for model in (peers.CNN, peers.TRANSFORMER):
         resolve_weights(model)  # which puts them into the cache, where the peer finds them
@@ -51,7 +51,7 @@ def measure(name: str, python: Path, tasks: Sequence[grid.Task], folder: Path) -
             dataset = open_dataset(task.tested)
             maps = [str(folder / f"{name}_{index:05d}.npy") for index in range(len(dataset.images))]
             request = {"good": [str(path) for path in list_images(good_folder(task.taught))],
-                       "test": [str(image.path) for image in dataset.images], "maps": maps}
+                       "test": [str(image.path) for image in dataset.images], "maps": maps, "seconds": seconds}
             answer = _ask(process, request, f"{name} failed with {python}; what it said is above")
             reports.append(report_maps(dataset, answer["scores"], [Path(path) for path in maps]))
             seconds, memory = seconds + answer["fit_s"], answer["peak_memory_mb"]

@@ -1,9 +1,11 @@
-"""A peer of peers.py that learns from good images and writes anomaly maps, for conditions.py, which runs this in the peers' Python.
+"""A peer of peers.py that learns from good images and writes anomaly maps, for conditions.py and peer_accuracy.py, which run
+this in the peers' Python.
 
     peer_maps.py NAME WEIGHTS_FOLDER
 
-Speaks lines of JSON.  Reads {"good": [image], "test": [image], "maps": [file to write]}; a fresh model learns from the good
-images, the map of each test image is written as .npy, float32, square; answers {"scores": [...], "fit_s", "peak_memory_mb"}.
+Speaks lines of JSON.  Reads {"good": [image], "test": [image], "maps": [file to write], "seconds": budget}; a fresh model
+learns from the good images, the map of each test image is written as .npy, float32, square; answers {"scores": [...], "fit_s",
+"peak_memory_mb"}.  The budget is what Dinomaly, the one that is trained step by step, may take.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ import torch
 from hetnet_ros.inspection.image_files import read_rgb
 from hetnet_ros.inspection.preprocessing import resize, to_tensor
 
-NORMALISATION = {"patchcore": ([0.5] * 3, [0.5] * 3), "anomaly_dino": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])}
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+NORMALISATION = {"patchcore": ([0.5] * 3, [0.5] * 3), "anomaly_dino": IMAGENET, "dinomaly": IMAGENET}
 """Mean and deviation of RGB in [0, 1] that each one's backbone was trained with."""
 BLOCK = 7
 """AnomalyDINO's layer, counted from 0."""
@@ -32,21 +35,19 @@ def main() -> int:
     name, weights = sys.argv[1], Path(sys.argv[2])
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is no answer
     peers.use_teacher_weights(weights)
-    make = {"patchcore": peers.patchcore, "anomaly_dino": lambda: peers.anomaly_dino(BLOCK)}[name]
+    make = {"patchcore": peers.patchcore, "anomaly_dino": lambda: peers.anomaly_dino(BLOCK), "dinomaly": trainable_dinomaly}[name]
     make()  # imports, and whatever is missing, before the clock runs
     for line in sys.stdin:
         request = json.loads(line)
         torch.manual_seed(0)  # where the coreset begins
         np.random.seed(0)  # the projection in which it is chosen
         began = time.monotonic()
+        model = make().train()
+        if name == "dinomaly":
+            train(model, torch.cat(list(batches(name, request["good"]))), request["seconds"], began)
+        else:
+            remember(model, name, request["good"])
         with torch.inference_mode():
-            model = make().train()
-            for batch in batches(name, request["good"]):
-                model(batch)
-            if name == "patchcore":
-                model.subsample_embedding(peers.CORESET)
-            else:
-                model.fit()
             fitted, scores = time.monotonic(), []
             model.eval()
             files = iter(request["maps"])
@@ -58,6 +59,50 @@ def main() -> int:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps({"scores": scores, "fit_s": fitted - began, "peak_memory_mb": memory}), file=answers, flush=True)
     return 0
+
+
+@torch.inference_mode()
+def remember(model: torch.nn.Module, name: str, good: list[str]) -> None:
+    """Fill the memory of a detector that has one."""
+    for batch in batches(name, good):
+        model(batch)
+    if name == "patchcore":
+        model.subsample_embedding(peers.CORESET)
+    else:
+        model.fit()
+
+
+def trainable_dinomaly() -> torch.nn.Module:
+    """With its decoder initialised and its encoder frozen as anomalib does it."""
+    from anomalib.models.image.dinomaly.lightning_model import Dinomaly
+
+    return Dinomaly(encoder_name=peers.TRANSFORMER).model
+
+
+def train(model: torch.nn.Module, images: torch.Tensor, seconds: float, began: float) -> None:
+    """anomalib's optimiser, schedule and clipping, batches of 16 as its authors', and as many steps as ``seconds`` hold."""
+    from anomalib.models.image.dinomaly.components import StableAdamW, WarmCosineScheduler
+    from anomalib.models.image.dinomaly.lightning_model import TRAINING_CONFIG
+
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = StableAdamW([{"params": parameters}], **TRAINING_CONFIG["optimizer"])
+    schedule, step = None, 0
+    while schedule is None or step < steps:
+        chosen = torch.randint(len(images), (16,), generator=torch.Generator().manual_seed(step))
+        optimizer.zero_grad()
+        model(images[chosen], global_step=step).backward()
+        torch.nn.utils.clip_grad_norm_(parameters, TRAINING_CONFIG["trainer"]["gradient_clip_val"])
+        optimizer.step()
+        step += 1
+        if step == 1:
+            warm = time.monotonic()
+        if step == 4:  # the first one is slower
+            steps = min(TRAINING_CONFIG["trainer"]["max_steps"], max(5, int((seconds - (warm - began)) / (time.monotonic() - warm) * 3)))
+            schedule = WarmCosineScheduler(optimizer, **{**TRAINING_CONFIG["scheduler"], "total_iters": steps,
+                                                         "warmup_iters": min(100, steps // 10)})
+            print(f"dinomaly: {steps} steps", file=sys.stderr)
+        if schedule is not None:
+            schedule.step()
 
 
 def batches(name: str, paths: list[str]):  # noqa: ANN201

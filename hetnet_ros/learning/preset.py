@@ -50,7 +50,7 @@ class TrainingConfig:
     neighbourhood: int = 3
     noisy_share: float = 0.5
     teacher_target: float = 1.0
-    stage_balance: float = 1.0
+    stage_balance: float = 0.5
     hold_out: float = 0.15
     cache_mb: int = 2048
     max_images: int = 1000
@@ -85,11 +85,11 @@ class Preset:
 
     def rotated(self, degrees: float) -> "Preset":
         """The same for a part that may lie rotated by up to ``degrees`` beyond what its images show: twice the views, half as
-        many epochs again, and a map whose stages are weighed twice as strongly."""
+        many epochs again, and a map whose stages are weighed more strongly."""
         if not degrees:
             return dataclasses.replace(self, training=dataclasses.replace(self.training, rotation=0.0))
         training = dataclasses.replace(self.training, rotation=degrees, views=2 * self.training.views,
-                                       epochs=self.training.epochs * 3 // 2, stage_balance=2 * self.training.stage_balance)
+                                       epochs=self.training.epochs * 3 // 2, stage_balance=4 * self.training.stage_balance)
         return dataclasses.replace(self, training=training)
 
 

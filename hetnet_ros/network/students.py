@@ -96,9 +96,9 @@ class Student(nn.Module):
 
     def forward(self, fused: Tensor) -> tuple[Tensor, ...]:
         tokens = self.embedding(fused)
-        outputs = []
+        merged = torch.zeros_like(tokens)
         for block in self.blocks:
             tokens = block(tokens)
-            outputs.append(tokens)
-        merged = torch.stack(outputs).mean(0)
+            merged = merged + tokens
+        merged = merged / len(self.blocks)
         return tuple(head(merged, fused.shape[-2:]) for head in self.heads)

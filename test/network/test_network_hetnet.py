@@ -101,7 +101,10 @@ def test_algf_is_local_plus_global_plus_an_attended_hybrid():
     assert fusion(local, global_).shape == (2, 16, 8, 8)
     hybrid = fusion(local, global_) - plain(local, global_)
     resized = torch.nn.functional.interpolate(fusion.global_(global_), (8, 8), mode="bilinear")
-    torch.testing.assert_close(hybrid, fusion._hybrid(fusion.local(local), resized))
+    seen, raised = fusion.local(local), fusion.global_(global_)
+    own, other = fusion._hybrid_weights(seen.mean((2, 3)), raised.mean((2, 3)))
+    torch.testing.assert_close(own + other, torch.ones(2, 16, 1, 1))
+    torch.testing.assert_close(hybrid, own * seen + other * resized)
     assert float(hybrid.detach().abs().mean()) > 0
 
 
@@ -116,7 +119,8 @@ def test_mhf_and_oce_reach_the_bottleneck_the_paper_draws():
 
 @pytest.mark.parametrize("change", [{"use_local": False}, {"use_global": False}, {"use_algf": False},
                                     {"global_target": False}, {"local_target": False}, {"local_target": False, "use_local": False},
-                                    {"map_student": "reconstruction"}, {"map_student": "denoising"}, {"score": "top"}])
+                                    {"map_student": "reconstruction"}, {"map_student": "denoising"}, {"score": "top"},
+                                    {"combination": "geometric"}])
 def test_every_ablation_runs(change, images):
     maps, scores, _ = HetNet(dataclasses.replace(CONFIG, **change)).eval()(images)
     assert maps.shape == (2, 64, 64) and bool(torch.isfinite(scores).all())
