@@ -36,10 +36,9 @@ def ways(inspector: PartInspector, rgb: np.ndarray, contour: np.ndarray, centroi
     with torch.inference_mode():
         distances = network.stage_distances(network.teachers(to_tensor(resize(rgb, size)[None])))
         drawn = network.anomaly_map
-        stages = [weight * drawn.raised(distance, offset)[0] for weight, offset, distance
-                  in zip(drawn.weights, drawn.offsets, distances)]
-        stages = [cv2.resize(stage.numpy(), (width, height)) for stage in stages]
-    total = sum(stages)
+        maps = [drawn(distances)[0][0]] + [drawn.raised(distance / level, offset)[0] for level, offset, distance
+                                           in zip(drawn.levels, drawn.offsets, distances)]
+        total, *stages = (cv2.resize(one.numpy(), (width, height)) for one in maps)
     peak = np.unravel_index(np.where(inside, total, -1).argmax(), total.shape)
     yield "peak of the map", np.array([peak[1], peak[0]]) + 0.5
     for share in (0.5, 0.7, 0.85):
