@@ -42,10 +42,9 @@ class LinearAttention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         b, n, width = tokens.shape
-        query_key, value = self.qkv(tokens).split((2 * width, width), 2)
-        query, key = (F.elu(query_key) + 1).view(b, n, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        value = value.view(b, n, self.heads, width // self.heads).transpose(1, 2)
-        norm = query @ key.mean(2, keepdim=True).transpose(2, 3)
+        query, key, value = self.qkv(tokens).view(b, n, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        query, key = F.elu(query) + 1, F.elu(key) + 1
+        norm = (query * key.mean(2, keepdim=True)).sum(3, keepdim=True)
         mixed = (query @ (key.transpose(2, 3) @ value / n)) / norm
         return self.out(mixed.transpose(1, 2).reshape(b, n, width))
 
@@ -96,9 +95,9 @@ class Student(nn.Module):
 
     def forward(self, fused: Tensor) -> tuple[Tensor, ...]:
         tokens = self.embedding(fused)
-        merged = torch.zeros_like(tokens)
+        outputs = []
         for block in self.blocks:
             tokens = block(tokens)
-            merged = merged + tokens
-        merged = merged / len(self.blocks)
+            outputs.append(tokens)
+        merged = torch.stack(outputs).mean(0)
         return tuple(head(merged, fused.shape[-2:]) for head in self.heads)
