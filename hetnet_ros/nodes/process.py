@@ -22,6 +22,10 @@ from hetnet_ros.resources import config_path
 if TYPE_CHECKING:
     from rclpy.node import Node
 
+_SWITCH_SECONDS = 0.0005
+"""Longest time that a thread keeps the interpreter from another.  Python's 5 ms, lost at each of a network's hundreds of
+operations while images arrive, would stretch an inference to a second."""
+
 EXIT_DONE = 0
 EXIT_FAULT = 1
 EXIT_BAD_INPUT = 2
@@ -64,6 +68,7 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *
     fault, 2 on bad input.  The caller should end the process with that code at once: what still holds it after the
     grace period is cut off.
     """
+    sys.setswitchinterval(_SWITCH_SECONDS)
     arguments = [sys.argv[0] or "hetnet", *(sys.argv[1:] if args is None else args)]
     interrupt = _Interrupt()
     signal.signal(signal.SIGINT, interrupt.handle)
