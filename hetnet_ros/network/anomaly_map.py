@@ -89,7 +89,7 @@ class AnomalyMap(nn.Module):
         return (1 - (place[:, None] - cell[None]).abs()).clamp_min(0)
 
     @torch.no_grad()
-    def weigh(self, distances: list[Tensor], balance: float = 1.0) -> None:
+    def weigh(self, distances: list[Tensor], balance: float) -> None:
         """Weigh each stage by what good images give in it: distances (N, H_k, W_k).
 
         ``sum``: by the largest distance of an image, on average, to the power -``balance``; the weights' mean stays 1.

@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -18,17 +16,15 @@ from action_msgs.msg import GoalStatus
 from inspect_part_double import InspectPartDouble, hang, passed, rejected
 from inspection_cell import wait_for
 from planner_cell import PlannerCell, destination, write_cell
-from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.parameter import Parameter
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
-from std_srvs.srv import SetBool
 
 from hetnet_ros.action import InspectPart
 from hetnet_ros.errors import InputError
 from hetnet_ros.msg import Inspection, PartOutcome
-from hetnet_ros.nodes.calls import Caller, CallFailed
+from hetnet_ros.nodes.calls import Caller
 from hetnet_ros.nodes.inspect_client import InspectClient, fault_of
 from hetnet_ros.nodes.reject_planner import RejectPlanner
 from hetnet_ros.nodes.virtual_camera import VirtualCamera
@@ -258,27 +254,6 @@ def test_a_planner_that_is_to_end_begins_nothing_new(plan: PlannerCell, server: 
     with pytest.raises(InspectionFailed, match="planner_stopped"):
         client.begin("lid", ["top"], True, 5.0)
     assert len(server.goals) == seen + 1
-
-
-def test_a_request_whose_answer_is_lost_is_sent_again(plan: PlannerCell) -> None:
-    held, asked = threading.Event(), []
-
-    def answer(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        asked.append(request.data)
-        if len(asked) == 1:
-            held.wait(20.0)
-        response.success = True
-        return response
-
-    service = plan.node.create_service(SetBool, "often_lost", answer, callback_group=ReentrantCallbackGroup())
-    client = plan.node.create_client(SetBool, "often_lost", callback_group=ReentrantCallbackGroup())
-    try:
-        assert Caller().service(client, SetBool.Request(data=True), 10.0, 8.0).success and asked == [True, True]
-    finally:
-        held.set()
-    service.callback = lambda request, response: (time.sleep(1.0), response)[1]
-    with pytest.raises(CallFailed, match="waited 0.4 s in vain for an answer of .*often_lost"):
-        Caller().service(client, SetBool.Request(), 10.0, 0.4)
 
 
 # ---- processes that die ----------------------------------------------------------------------------------------------
