@@ -16,6 +16,7 @@ import hetnet_ros
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.condition_report import ConditionReport, report_conditions
 from hetnet_ros.evaluation.condition_sources import find_conditions
+from hetnet_ros.evaluation.conditions import Condition, Conditions
 from hetnet_ros.evaluation.datasets import LabelledDataset, open_dataset
 from hetnet_ros.evaluation.evaluator import image_counts
 from hetnet_ros.inspection.image_files import list_images, read_rgb
@@ -78,4 +79,5 @@ def report_maps(dataset: LabelledDataset, scores: Sequence[float], maps: Sequenc
     for image, path in zip(dataset.images, maps, strict=True):
         counts.append(image_counts(image, at_source_size(np.load(path), read_rgb(image.path).shape[:2])))
         path.unlink()
-    return report_conditions(find_conditions(dataset), scores, [image.is_defective for image in dataset.images], counts)
+    conditions = find_conditions(dataset) or Conditions((), (Condition(),) * len(dataset.images), "none")
+    return report_conditions(conditions, scores, [image.is_defective for image in dataset.images], counts)
