@@ -31,7 +31,7 @@ def ways(inspector: PartInspector, rgb: np.ndarray, contour: np.ndarray, centroi
     height, width = rgb.shape[:2]
     inside = cv2.fillPoly(np.zeros((height, width), np.uint8), [contour.reshape(-1, 1, 2)], 1) > 0
     yield "score-weighted, in use", np.array(centroid) + 0.5
-    network = inspector._backend.network
+    network = inspector.runner.network
     size = network.config.image_size
     with torch.inference_mode():
         distances = network.stage_distances(network.teachers(to_tensor(resize(rgb, size)[None])))

@@ -3,9 +3,10 @@
 
     benchmarks/latency.py [--model MODEL] [--json F] [--seconds 60] [--peers-python PEERS/bin/python]
 
-One image goes from 8-bit pixels at the network's size to verdict, defects and calibrated map.  Beside it runs the forward pass
-of the two teachers alone, as far as they are used, in the same runtime and precision.  ``teachers_ms`` is that of the backend
-with the lowest median.  Run it on an otherwise idle machine; the ratios also hold on a busy one.
+One image goes from 8-bit pixels at the network's size to the calibrated map (``p50_ms``), and from there to the verdict and its
+defects (``verdict_p50_ms``, the whole way).  Beside it runs the forward pass of the two teachers alone, as far as they are used,
+in the same runtime and precision.  ``teachers_ms`` is that of the backend with the lowest median.  Run it on an otherwise idle
+machine; the ratios also hold on a busy one.
 """
 
 from __future__ import annotations
@@ -102,8 +103,8 @@ def _forward(network: HetNet, image: torch.Tensor) -> object:
 
 
 def measure_backends(model: Path, names: list[str], rounds: int, threads: int,
-                     peers: Peers | None) -> tuple[dict[str, Latency], dict[str, Latency]]:
-    """Latency of each backend and of the teachers alone in it."""
+                     peers: Peers | None) -> dict[str, dict[str, Latency]]:
+    """By backend: latency to the calibrated ``map``, to the ``verdict``, and of the ``teachers`` alone."""
     artifact = load_artifact(model)
     network = build_network(model, artifact)
     size = network.config.image_size
@@ -115,14 +116,15 @@ def measure_backends(model: Path, names: list[str], rounds: int, threads: int,
             if BACKENDS[name].runtime != "torch":
                 exports[BACKENDS[name]]
             inspector = PartInspector.load(model, "cpu", backend=name, threads=threads)
-            subjects[name] = lambda one=inspector: one.calibration.calibrated_map(one.inspect(image).anomaly_map)
+            subjects[f"map {name}"] = lambda one=inspector: one.calibration.calibrated_map(one.runner(image[None]).maps[0])
+            subjects[f"verdict {name}"] = lambda one=inspector: one.inspect(image)
             if BACKENDS[name].precision != "int8":  # whose teachers cannot be had apart from it
                 subjects[f"teachers {name}"] = teachers_alone(network, BACKENDS[name], Path(folder), threads)
         for name in peers.names if peers else ():
             subjects[f"peer {name}"] = lambda name=name: peers.run(name)
         taken = take_turns(subjects, rounds)
-    return ({name: taken[name] for name in names},
-            {name: taken[f"teachers {name}"] for name in names if f"teachers {name}" in taken})
+    return {what: {name: taken[f"{what} {name}"] for name in names if f"{what} {name}" in taken}
+            for what in ("map", "verdict", "teachers")}
 
 
 def measure_node(model: Path, backend: str, arguments: argparse.Namespace) -> dict[str, float]:
@@ -145,18 +147,19 @@ def main() -> int:
         names = arguments.backend or list(candidates("cpu"))
         peers = Peers(arguments.peers_python, arguments.threads or torch.get_num_threads()) if arguments.peers_python else None
         try:
-            taken, teachers = measure_backends(model, names, arguments.rounds, arguments.threads, peers)
+            found = measure_backends(model, names, arguments.rounds, arguments.threads, peers)
         except InputError as error:
             raise SystemExit(f"latency: {error}") from None
         finally:
             if peers:
                 peers.close()
         cold = {name: cold_start(model, name, "cpu", arguments.threads) for name in names}
+        taken, teachers = found["map"], found["teachers"]
         best = min(taken, key=lambda name: taken[name].p50_ms)
         report = {
             "machine": node_latency.machine(), "best": best, "teachers_ms": teachers[best].p50_ms if best in teachers else None,
-            "backends": {name: {**dataclasses.asdict(taken[name]), "first_ms": cold[name].first_ms,
-                                "peak_mb": cold[name].peak_mb} for name in names},
+            "backends": {name: {**dataclasses.asdict(taken[name]), "verdict_p50_ms": found["verdict"][name].p50_ms,
+                                "first_ms": cold[name].first_ms, "peak_mb": cold[name].peak_mb} for name in names},
             "teachers": {name: {"p50_ms": latency.p50_ms} for name, latency in teachers.items()},
             "node": measure_node(model, best, arguments) if arguments.seconds else {},
             "peers": {name: {"p50_ms": round(float(np.median(values[3:])), 3)} for name, values in peers.times.items()} if peers
@@ -171,11 +174,12 @@ def main() -> int:
 def print_report(report: dict) -> None:
     described = report["machine"]
     print(f"\n{described['cpu']}, {described['cores']} cores, load {described['load_average']}, torch {described['torch']}")
-    print(f"{'backend':16}{'p50':>9}{'p95':>9}{'p99':>9}{'teachers':>10}{'ratio':>7}{'first':>9}{'memory':>10}")
+    print(f"{'backend':16}{'p50':>9}{'p95':>9}{'p99':>9}{'teachers':>10}{'ratio':>7}{'verdict':>9}{'first':>9}{'memory':>10}")
     for name, row in sorted(report["backends"].items(), key=lambda entry: entry[1]["p50_ms"]):
         alone = report["teachers"].get(name, {}).get("p50_ms")
         ratio = f"{alone:10.1f}{row['p50_ms'] / alone:7.2f}" if alone else f"{'':17}"
-        print(f"{name:16}{row['p50_ms']:9.1f}{row['p95_ms']:9.1f}{row['p99_ms']:9.1f}{ratio}{row['first_ms']:9.1f}{row['peak_mb']:7.0f} MB")
+        print(f"{name:16}{row['p50_ms']:9.1f}{row['p95_ms']:9.1f}{row['p99_ms']:9.1f}{ratio}{row['verdict_p50_ms']:9.1f}"
+              f"{row['first_ms']:9.1f}{row['peak_mb']:7.0f} MB")
     for name, row in report["peers"].items():
         print(f"{name:16}{row['p50_ms']:9.1f}   (anomalib, torch, the same teachers' weights)")
     if report["node"]:

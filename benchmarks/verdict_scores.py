@@ -43,7 +43,7 @@ def outputs(inspector: PartInspector, role: str, counts: Counts, cache: Path | N
     scores, peaks, levels, distances, statistics = [], [], [], [], []
     for start in tqdm(range(0, len(images), BATCH), desc=f"inspecting: {role}", unit="batch", disable=None):
         batch = np.array(images[start:start + BATCH])
-        found = inspector._backend(to_tensor(batch))
+        found = inspector.runner(to_tensor(batch))
         scores.append(found.scores)
         peaks.append(found.maps.max((1, 2)))
         levels += [MapSpread.of(one).level for one in found.maps]

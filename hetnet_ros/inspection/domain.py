@@ -22,7 +22,7 @@ parts lie at 0.12 to 0.5, real defects of several data sets below 0.11."""
 MARGIN = 3.0
 """How many times the largest distance of a held-out good image counts as familiar still."""
 SMALLEST_SPREAD = 0.002
-LEAST_RISE = 0.4
+LEAST_RISE = 0.3
 """A map's level may always rise by this much (in its logarithm) over the highest of held-out good images: a large defect
 raises it a little everywhere, because the Transformer looks at the whole."""
 EVEN = 1 / 3

@@ -39,7 +39,8 @@ class PartInspector:
     """A taught part on a backend.  Not re-entrant: one thread at a time calls :meth:`inspect`.
 
     card: the model's card, with this backend's thresholds.  model_id: 16 hex digits.  backend: its name.  device: ``cpu`` or
-    ``cuda:N``.  choice: why this backend, where it was chosen by measuring.  weights_mb: size of all weights.
+    ``cuda:N``.  choice: why this backend, where it was chosen by measuring.  weights_mb: size of all weights.  runner: the
+    backend itself, uint8 (B, S, S, 3) -> NetworkOutput.
     """
 
     def __init__(self, card: ModelCard, model_id: str, references: np.ndarray, backend: Backend, weights_mb: float,
@@ -48,7 +49,7 @@ class PartInspector:
         self.card, self.model_id, self.weights_mb, self.choice = card, model_id, weights_mb, choice
         self.calibration = card.calibration
         self.domain = Domain(references.astype(np.float32), card.domain)
-        self._backend = backend
+        self.runner = backend
         self.backend, self.device = backend.name, backend.device
 
     @classmethod
@@ -132,7 +133,7 @@ class PartInspector:
                    for view, box in zip(views, boxes)]
         images = np.stack([cut(view.rgb, box, size) for view, box in zip(views, boxes)])
         prepared = time.perf_counter()
-        output = self._backend(images)
+        output = self.runner(images)
         inferred = time.perf_counter()
         shares = 1e3 * (prepared - started) / len(views), 1e3 * (inferred - prepared) / len(views)
         return [self._judge(view, box, inside, image, *found, shares) for view, box, inside, image, *found in

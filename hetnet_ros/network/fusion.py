@@ -16,9 +16,9 @@ class ALGF(nn.Module):
     """Adaptive local-global feature fusion for one level.
 
     (B, C, H, W) local and (B, D, h, w) global -> (B, width, H, W).  The local feature is size-adjusted by a 1x1
-    convolution, the global one by a 1x1 convolution and bilinear interpolation.  Each is pooled to a vector; per head,
-    the query of one structure meets the key of the other, and a softmax over the two structures weighs them into the
-    hybrid feature.  Output = hybrid + local + global.
+    convolution, the global one by a 1x1 convolution and bilinear interpolation.  Each is pooled to a vector, on its own
+    grid; per head, the query of one structure meets the key of the other, and a softmax over the two structures weighs them
+    into the hybrid feature.  Output = hybrid + local + global.
 
     attention=False leaves local + global (ablation); ``use_local`` / ``use_global`` drop one structure altogether.
     """
@@ -32,29 +32,29 @@ class ALGF(nn.Module):
         self.heads = heads
         self.attention = attention and use_local and use_global
         if self.attention:
-            self.query = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
-            self.key = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
+            self.query_key = nn.ModuleList(nn.Linear(width, 2 * width) for _ in range(2))
 
     def forward(self, local: Tensor, global_: Tensor) -> Tensor:
-        parts = []
-        if self.use_local:
-            parts.append(self.local(local))
-        if self.use_global:
-            parts.append(F.interpolate(self.global_(global_), local.shape[-2:], mode="bilinear", align_corners=False))
-        if self.attention:
-            parts.append(self._hybrid(*parts))
-        return sum(parts[1:], parts[0])
+        if not self.use_global:
+            return self.local(local)
+        grid, global_ = local.shape[-2:], self.global_(global_)
+        if not self.use_local:
+            return _raise(global_, grid)
+        local = self.local(local)
+        if self.attention:  # hybrid + local + global, gathered by structure: raising a feature and weighing it commute
+            own, other = self._hybrid_weights(local.mean((2, 3)), global_.mean((2, 3)))
+            local, global_ = (1 + own) * local, (1 + other) * global_
+        return local + _raise(global_, grid)
 
-    def _hybrid(self, local: Tensor, global_: Tensor) -> Tensor:
-        b, c, h, w = local.shape
-        pooled = local.mean((2, 3)), global_.mean((2, 3))
-        scores = []
-        for own, other in ((0, 1), (1, 0)):  # structure `own` is weighed by how its key answers the other's query
-            query = self.query[other](pooled[other]).view(b, self.heads, -1)
-            key = self.key[own](pooled[own]).view(b, self.heads, -1)
-            scores.append((query * key).sum(-1) / query.shape[-1] ** 0.5)
-        weight = torch.softmax(torch.stack(scores), 0).repeat_interleave(c // self.heads, -1)  # (2, B, C)
-        return weight[0].view(b, c, 1, 1) * local + weight[1].view(b, c, 1, 1) * global_
+    def _hybrid_weights(self, *pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Local and global pooled vectors (B, C) -> what each counts in the hybrid, (B, C, 1, 1); the two sum to 1."""
+        b, c = pooled[0].shape
+        (query_l, key_l), (query_g, key_g) = (project(vector).view(b, 2, self.heads, -1).unbind(1)
+                                              for project, vector in zip(self.query_key, pooled))
+        # a structure is weighed by how its key answers the other's query
+        scores = torch.stack(((query_g * key_l).sum(-1), (query_l * key_g).sum(-1))) / query_l.shape[-1] ** 0.5
+        weights = torch.softmax(scores, 0).repeat_interleave(c // self.heads, -1)
+        return weights[0].view(b, c, 1, 1), weights[1].view(b, c, 1, 1)
 
 
 class MHF(nn.Module):
@@ -79,3 +79,8 @@ def _adjust(channels: int, width: int) -> nn.Sequential:
 
 def _downsample(channels: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+
+
+def _raise(feature: Tensor, grid: torch.Size) -> Tensor:
+    """Bilinear interpolation to another grid (H, W)."""
+    return feature if feature.shape[-2:] == grid else F.interpolate(feature, grid, mode="bilinear", align_corners=False)

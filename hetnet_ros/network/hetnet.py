@@ -59,7 +59,7 @@ class HetNet(nn.Module):
         local = tuple(features.local) if self.config.local_target else ()
         if not self.config.global_target:
             return local
-        merged = torch.stack(tuple(features.global_)).mean(0)
+        merged = sum(features.global_[1:], features.global_[0]) / len(features.global_)
         if merged.shape[-2:] != features.local[-1].shape[-2:]:
             merged = F.interpolate(merged, features.local[-1].shape[-2:], mode="bilinear", align_corners=False)
         return (*local, merged)

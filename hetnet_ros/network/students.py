@@ -42,9 +42,10 @@ class LinearAttention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         b, n, width = tokens.shape
-        query, key, value = self.qkv(tokens).view(b, n, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        query, key = F.elu(query) + 1, F.elu(key) + 1
-        norm = (query * key.mean(2, keepdim=True)).sum(3, keepdim=True)
+        query_key, value = self.qkv(tokens).split((2 * width, width), 2)
+        query, key = (F.elu(query_key) + 1).view(b, n, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        value = value.view(b, n, self.heads, width // self.heads).transpose(1, 2)
+        norm = query @ key.mean(2, keepdim=True).transpose(2, 3)
         mixed = (query @ (key.transpose(2, 3) @ value / n)) / norm
         return self.out(mixed.transpose(1, 2).reshape(b, n, width))
 
@@ -95,9 +96,9 @@ class Student(nn.Module):
 
     def forward(self, fused: Tensor) -> tuple[Tensor, ...]:
         tokens = self.embedding(fused)
-        outputs = []
+        merged = torch.zeros_like(tokens)
         for block in self.blocks:
             tokens = block(tokens)
-            outputs.append(tokens)
-        merged = torch.stack(outputs).mean(0)
+            merged = merged + tokens
+        merged = merged / len(self.blocks)
         return tuple(head(merged, fused.shape[-2:]) for head in self.heads)

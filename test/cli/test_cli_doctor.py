@@ -18,7 +18,7 @@ def test_doctor_reports_this_machine(capsys):
     states = {line[9:].split("  ")[0].strip(): line.split()[0] for line in rows}
     assert {"python", "CPU", "GPU", "ROS 2", "cache"} <= set(states)
     assert states["torch"] == "ok" and any(torch.__version__ in line for line in lines)
-    (lite0,) = [line for line in lines if "tf_efficientnet_lite0 (edge, sharp)" in line]
+    (lite0,) = [line for line in lines if "tf_efficientnet_lite0 (edge)" in line]
     assert lite0.split()[:2] == ["ok", "teacher"]
 
 
@@ -36,4 +36,4 @@ def test_the_cache_is_looked_for_where_the_environment_says(capsys, monkeypatch,
     weights.write_bytes(b"0" * 2**20)
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
-    assert f"{tmp_path / 'elsewhere'}, 1 MiB" in out and f"tf_efficientnet_lite0 (edge, sharp) in {weights}" in out
+    assert f"{tmp_path / 'elsewhere'}, 1 MiB" in out and f"tf_efficientnet_lite0 (edge) in {weights}" in out

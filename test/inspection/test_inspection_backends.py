@@ -74,7 +74,7 @@ def reference(tiny_model) -> PartInspector:
 @pytest.mark.parametrize("kind", ["random", "black", "white", "good", "defect"])
 def test_exact_backends_agree_with_torch_on_any_image(exported, reference, name, kind):
     batch = images()[kind][None]
-    wanted, got = reference._backend(batch), PartInspector.load(exported[name])._backend(batch)
+    wanted, got = reference.runner(batch), PartInspector.load(exported[name]).runner(batch)
     calibration = reference.calibration
     assert np.abs(got.maps - wanted.maps).max() <= EXACT_TOLERANCE * max(calibration.pixel, wanted.maps.max())
     assert np.abs(got.scores - wanted.scores).max() <= EXACT_TOLERANCE * max(calibration.score_reject, wanted.scores.max())
@@ -106,7 +106,7 @@ def test_int8_gives_torchs_verdicts_with_thresholds_of_its_own(quantised, looser
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_a_batch_is_inspected_like_its_images_one_by_one(exported, name):
-    backend = PartInspector.load(exported[name])._backend
+    backend = PartInspector.load(exported[name]).runner
     batch = np.stack(list(images().values()))
     together, alone = backend(batch), run_in_batches(backend, batch)
     assert np.allclose(together.maps, alone.maps, atol=1e-4) and np.allclose(together.scores, alone.scores, atol=1e-4)
@@ -191,7 +191,7 @@ def test_the_gate_refuses_other_answers(tiny_model, tmp_path, monkeypatch):
 
 def test_the_gate_judges_lower_precision_by_verdicts_and_order(reference):
     trial = trial_images(np.stack([resize(made_up_part(i), SIZE) for i in range(6)]))
-    torch = run_in_batches(reference._backend, trial.images)
+    torch = run_in_batches(reference.runner, trial.images)
     kind, calibration = BACKENDS["openvino-int8"], reference.calibration
     scaled = NetworkOutput(torch.maps * 1.2, torch.scores * 1.2, torch.descriptors)
     parity, fitted = compare(kind, trial, torch, scaled, calibration)
@@ -243,8 +243,8 @@ def test_cuda_gives_the_cpus_answers(tiny_model, reference, name):
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device: torch in float16, as it is and as a CUDA graph, is held against the CPU")
     trial = trial_images(np.stack([resize(made_up_part(i), SIZE) for i in range(6)]))
-    wanted = run_in_batches(reference._backend, trial.images)
-    got = run_in_batches(PartInspector.load(tiny_model, "cuda", backend=name)._backend, trial.images)
+    wanted = run_in_batches(reference.runner, trial.images)
+    got = run_in_batches(PartInspector.load(tiny_model, "cuda", backend=name).runner, trial.images)
     compare(BACKENDS["torch-fp16"], trial, wanted, got, reference.calibration)
 
 

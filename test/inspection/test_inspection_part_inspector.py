@@ -56,7 +56,7 @@ def test_a_region_outside_the_image_is_refused(inspector):
 def test_weights_that_break_in_memory_never_pass(tiny_model):
     inspector = PartInspector.load(tiny_model, "cpu")
     with torch.no_grad():
-        inspector._backend.network.denoising.heads[0].project.bias.fill_(float("nan"))
+        inspector.runner.network.denoising.heads[0].project.bias.fill_(float("nan"))
     result = inspector.inspect(made_up_part(0))
     assert result.verdict == Verdict.UNCERTAIN and result.reason == "inference_failed" and not result.defects
 

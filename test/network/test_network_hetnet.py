@@ -101,7 +101,10 @@ def test_algf_is_local_plus_global_plus_an_attended_hybrid():
     assert fusion(local, global_).shape == (2, 16, 8, 8)
     hybrid = fusion(local, global_) - plain(local, global_)
     resized = torch.nn.functional.interpolate(fusion.global_(global_), (8, 8), mode="bilinear")
-    torch.testing.assert_close(hybrid, fusion._hybrid(fusion.local(local), resized))
+    seen, raised = fusion.local(local), fusion.global_(global_)
+    own, other = fusion._hybrid_weights(seen.mean((2, 3)), raised.mean((2, 3)))
+    torch.testing.assert_close(own + other, torch.ones(2, 16, 1, 1))
+    torch.testing.assert_close(hybrid, own * seen + other * resized)
     assert float(hybrid.detach().abs().mean()) > 0
 
 

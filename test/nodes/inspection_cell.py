@@ -165,7 +165,7 @@ class Cell:
 
 def network_of(cell: Cell) -> Any:
     """The network of an inspector in this process, a torch module."""
-    return cell.inspector._pipeline.model.inspector._backend.network
+    return cell.inspector._pipeline.model.inspector.runner.network
 
 
 def break_network(cell: Cell, text: str) -> Any:
