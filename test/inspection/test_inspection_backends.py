@@ -208,6 +208,20 @@ def test_the_gate_judges_lower_precision_by_verdicts_and_order(reference):
         compare(kind, trial, torch, broken, calibration)
 
 
+def test_rounding_at_a_threshold_moves_no_verdict(reference):
+    trial = trial_images(np.stack([resize(made_up_part(i), SIZE) for i in range(6)]))
+    torch = run_in_batches(reference.runner, trial.images)
+    at = float(torch.scores[2])
+    calibration = dataclasses.replace(reference.calibration, score_accept=at, score_reject=at)
+    rounded = dataclasses.replace(torch, scores=torch.scores * np.float32(1 - 1e-5))
+    parity, _ = compare(BACKENDS["onnx"], trial, torch, rounded, calibration)
+    assert (parity.verdicts_moved, parity.verdicts_flipped) == (0, 0)
+    beyond = dataclasses.replace(reference.calibration, score_accept=at * 1.015, score_reject=at * 1.015)
+    moved = dataclasses.replace(torch, scores=np.where(np.arange(len(torch.scores)) == 2, at * 1.02, torch.scores))
+    with pytest.raises(InputError, match="that flipped"):
+        compare(BACKENDS["openvino-bf16"], trial, torch, moved, beyond)
+
+
 def test_shifted_thresholds_give_the_same_calibrated_values(reference):
     calibration = reference.calibration
     other = shifted(calibration, 2.0, 3.0)
