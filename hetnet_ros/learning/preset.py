@@ -88,8 +88,9 @@ class Preset:
         many epochs again, and a map whose stages are weighed more strongly."""
         if not degrees:
             return dataclasses.replace(self, training=dataclasses.replace(self.training, rotation=0.0))
+        balance = 2.0 if self.network.combination == "geometric" else 1.0
         training = dataclasses.replace(self.training, rotation=degrees, views=2 * self.training.views,
-                                       epochs=self.training.epochs * 3 // 2, stage_balance=4 * self.training.stage_balance)
+                                       epochs=self.training.epochs * 3 // 2, stage_balance=balance)
         return dataclasses.replace(self, training=training)
 
 
