@@ -37,7 +37,7 @@ from hetnet_ros.cell.scene import Render
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.image_conversion import fill_image
 from hetnet_ros.msg import Inspection
-from hetnet_ros.nodes.parameters import Declaration
+from hetnet_ros.nodes.declaration import Declaration
 from hetnet_ros.nodes.process import run_node
 from hetnet_ros.nodes.truth import camera_info_message, truth_message
 
