@@ -18,7 +18,6 @@ FEATURELESS = 2.0
 """Deviation of grey levels below which an image shows nothing that could be sharp."""
 MARGIN = 3.0
 """How many deviations beyond the extremes of good images are tolerated."""
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _LEAST_SPREAD = {"brightness": 8.0, "dark": 0.05, "saturated": 0.05, "sharpness": 0.02}
 """Deviations that are assumed at least, so that images that are all alike do not make the limits brittle, and a large defect
 is not taken for a fault of the camera."""
@@ -66,7 +65,7 @@ class StatisticLimits:
 
 def measure(rgb: np.ndarray) -> ImageStatistics:
     """Statistics of uint8 (S, S, 3), the image at the network's size."""
-    grey = rgb @ _LUMA
+    grey = cv2.cvtColor(rgb.astype(np.float32), cv2.COLOR_RGB2GRAY)
     quiet = cv2.GaussianBlur(grey, (0, 0), 0.7)  # the sensor's noise is no sharpness
     deviation = float(grey.std())
     strongest = min(_strongest_step(quiet, dx, dy) for dx, dy in _STEPS)

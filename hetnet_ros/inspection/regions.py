@@ -81,7 +81,7 @@ def _defect(number: int, labels: np.ndarray, stats: np.ndarray, calibrated: np.n
     rows, columns = np.nonzero(inside)
     weights = calibrated[window][inside].astype(np.float64)
     total = weights.sum()
-    centre = np.array([[left + columns @ weights / total, top + rows @ weights / total]])
+    centre = np.array([[left + (columns * weights).sum() / total, top + (rows * weights).sum() / total]])
     centroid_x, centroid_y = to_source.points(centre)[0]
     return Defect(
         box=to_source.box(left, top, width, height),

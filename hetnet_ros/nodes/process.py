@@ -7,6 +7,7 @@ and without a traceback, also when ``ros2 launch`` dies first and leaves its nod
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -22,9 +23,14 @@ from hetnet_ros.resources import config_path
 if TYPE_CHECKING:
     from rclpy.node import Node
 
-_SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS = 0.0001
 """Longest time that a thread keeps the interpreter from another.  Python's 5 ms, lost at each of a network's hundreds of
 operations while images arrive, would stretch an inference to a second."""
+
+_KEPT_BYTES = 2**25
+"""What a thread of the process may keep of freed memory.  glibc would hand the memory of every large image back to the
+system, and get it again page by page for the next one."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 EXIT_DONE = 0
 EXIT_FAULT = 1
@@ -68,6 +74,7 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *
     fault, 2 on bad input.  The caller should end the process with that code at once: what still holds it after the
     grace period is cut off.
     """
+    _keep_freed_memory()
     sys.setswitchinterval(_SWITCH_SECONDS)
     arguments = [sys.argv[0] or "hetnet", *(sys.argv[1:] if args is None else args)]
     interrupt = _Interrupt()
@@ -88,6 +95,15 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *
     finally:
         _shut_down()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process is ending; a launch system often sends a second one
+
+
+def _keep_freed_memory() -> None:
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library
+        return
+    for threshold in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
+        mallopt(threshold, _KEPT_BYTES)
 
 
 class _Interrupt:

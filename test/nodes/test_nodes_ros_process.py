@@ -27,6 +27,17 @@ def start(*arguments: str, environment: dict[str, str] | None = None) -> subproc
     )
 
 
+def test_a_nodes_numpy_leaves_the_cores_to_the_network() -> None:
+    count = ("import hetnet_ros.nodes.inspector, threadpoolctl; "
+             "print([lib['num_threads'] for lib in threadpoolctl.threadpool_info() if lib['internal_api'] == 'openblas'])")
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", count], env=environment, capture_output=True, text=True, check=True)
+    found = done.stdout.strip()
+    if found == "[]":
+        pytest.skip("numpy was built with another BLAS than OpenBLAS here")
+    assert set(found) <= set("[1, ]")
+
+
 def test_working_nodes_end_on_a_signal(executor: Any, tiny_model: Path) -> None:
     client = Node("cell")
     executor.add_node(client)
