@@ -46,7 +46,7 @@ def measure(name: str, python: Path, tasks: Sequence[grid.Task], folder: Path, s
                                    env=environment)
     except OSError as error:
         raise InputError(f"--peers-python {python} cannot be run: {error.strerror}") from None
-    reports, seconds, memory = [], 0.0, 0.0
+    reports, learned, memory = [], 0.0, 0.0
     with process:
         for task in tasks:
             dataset = open_dataset(task.tested)
@@ -55,11 +55,11 @@ def measure(name: str, python: Path, tasks: Sequence[grid.Task], folder: Path, s
                        "test": [str(image.path) for image in dataset.images], "maps": maps, "seconds": seconds}
             answer = _ask(process, request, f"{name} failed with {python}; what it said is above")
             reports.append(report_maps(dataset, answer["scores"], [Path(path) for path in maps]))
-            seconds, memory = seconds + answer["fit_s"], answer["peak_memory_mb"]
+            learned, memory = learned + answer["fit_s"], answer["peak_memory_mb"]
             grid.say(f"{name} {task.name}: learned in {answer['fit_s']:.0f} s, "
                      f"I-AUROC {100 * reports[-1].total.image_auroc.value:.2f}")
         process.stdin.close()
-    return grid.average(reports), {"teach_s": seconds, "peak_memory_mb": memory}
+    return grid.average(reports), {"teach_s": learned, "peak_memory_mb": memory}
 
 
 def _ask(process: subprocess.Popen, request: dict, failure: str) -> dict:
