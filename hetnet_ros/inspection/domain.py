@@ -79,13 +79,13 @@ class Domain:
 
     def distance(self, descriptor: np.ndarray) -> float:
         """Cosine distance (0 to 2) of one unit descriptor (D,) to the nearest reference."""
-        # not a product of matrices, after which OpenBLAS's threads would spin beside the next inference
-        return 1 - np.einsum("nd,d->n", self.references, descriptor).max()
+        return distances(self.references, descriptor[None])[0]
 
 
 def distances(references: np.ndarray, descriptors: np.ndarray) -> np.ndarray:
     """Cosine distances of unit descriptors (M, D) to their nearest references (N, D): (M,)."""
-    return 1 - (descriptors @ references.T).max(1)
+    # not a product of matrices, after which OpenBLAS's threads would spin beside the next inference
+    return 1 - np.einsum("md,nd->mn", descriptors, references).max(1)
 
 
 def fit_limits(apart: np.ndarray, levels: np.ndarray, statistics: StatisticLimits) -> DomainLimits:

@@ -108,7 +108,7 @@ def compare(kind: BackendKind, trial: Trial, torch: NetworkOutput, other: Networ
     apart = 1 - (other.descriptors * torch.descriptors).sum(1)
     before = np.array([calibration.decide(score)[0] for score in torch.scores])
     after = np.array([fitted.decide(score)[0] for score in other.scores])
-    changed = (before != after) & ~_at_a_threshold(torch.scores, calibration)
+    changed = (before != after) & (scores > EXACT_TOLERANCE)  # a threshold may lie exactly at the score it was made from
     flipped = changed & (before != Verdict.UNCERTAIN) & (after != Verdict.UNCERTAIN)
     parity = Parity(
         images=len(trial.images), score_shift=shift, map_shift=map_shift,
@@ -130,12 +130,6 @@ def shifted(calibration: Calibration, scores: float, maps: float) -> Calibration
         calibration, good_scores=tuple(score * scores for score in calibration.good_scores),
         score_accept=calibration.score_accept * scores, score_reject=calibration.score_reject * scores,
         pixel=calibration.pixel * maps, good_peaks=tuple(peak * maps for peak in calibration.good_peaks))
-
-
-def _at_a_threshold(scores: np.ndarray, calibration: Calibration) -> np.ndarray:
-    """Whether rounding alone may decide: a threshold made from one of the good images lies exactly at that image's score."""
-    thresholds = np.array([calibration.score_accept, calibration.score_reject])
-    return (np.abs(scores[:, None] - thresholds) <= EXACT_TOLERANCE * calibration.score_reject).any(1)
 
 
 def _violations(kind: BackendKind, parity: Parity, good: int, defective: int) -> list[str]:

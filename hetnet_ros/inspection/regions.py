@@ -81,6 +81,7 @@ def _defect(number: int, labels: np.ndarray, stats: np.ndarray, calibrated: np.n
     rows, columns = np.nonzero(inside)
     weights = calibrated[window][inside].astype(np.float64)
     total = weights.sum()
+    # sums, not products of vectors, after which OpenBLAS's threads would spin beside the next inference
     centre = np.array([[left + (columns * weights).sum() / total, top + (rows * weights).sum() / total]])
     centroid_x, centroid_y = to_source.points(centre)[0]
     return Defect(

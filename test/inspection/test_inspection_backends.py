@@ -216,6 +216,9 @@ def test_rounding_at_a_threshold_moves_no_verdict(reference):
     rounded = dataclasses.replace(torch, scores=torch.scores * np.float32(1 - 1e-5))
     parity, _ = compare(BACKENDS["onnx"], trial, torch, rounded, calibration)
     assert (parity.verdicts_moved, parity.verdicts_flipped) == (0, 0)
+    lower = dataclasses.replace(torch, scores=np.where(np.arange(len(torch.scores)) == 2, at * 0.95, torch.scores))
+    with pytest.raises(InputError, match="that flipped"):
+        compare(BACKENDS["openvino-bf16"], trial, torch, lower, calibration)
     beyond = dataclasses.replace(reference.calibration, score_accept=at * 1.015, score_reject=at * 1.015)
     moved = dataclasses.replace(torch, scores=np.where(np.arange(len(torch.scores)) == 2, at * 1.02, torch.scores))
     with pytest.raises(InputError, match="that flipped"):
