@@ -106,7 +106,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder above the category folders")
     parser.add_argument("--sets", nargs="+", default=list(SETS), help=f"which sets (default: {' '.join(SETS)})")
-    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 (default: 3)")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds (default: 3)")
+    parser.add_argument("--first-seed", type=int, default=0, help="the first of them, to share seeds among runs (default: 0)")
     parser.add_argument("--preset", default="edge")
     parser.add_argument("--steps", type=int, help="optimiser steps (default: the preset's)")
     parser.add_argument("--device", default="auto")
@@ -119,17 +120,18 @@ def main() -> int:
         preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=args.steps, epochs=0))
     results: dict[str, object] = {"preset": preset.name, "image_size": preset.network.image_size,
                                   "steps": preset.training.steps, "seeds": args.seeds}
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
     lines = []
     for name in args.sets:
         category = find_set(args.data, name)
         runs = [measure(category, category, with_rotation(preset, name), seed, args.device,
-                        args.models and model_file(args.models, name, seed)) for seed in range(args.seeds)]
+                        args.models and model_file(args.models, name, seed)) for seed in seeds]
         results[name] = row = averaged(runs)
         lines.append(f"{name:16s} {100 * row['image_auroc']:6.2f} {100 * row['pixel_auroc']:6.2f} {100 * row['aupro']:6.2f} "
                      f"{row['teach_s']:8.0f}   (I-AUROC deviation {100 * row['image_auroc_std']:.2f})")
         print(lines[-1], file=sys.stderr, flush=True)
         if name == "magnetic_tile" and not args.no_cross_exposure:
-            crossed = [cross_exposure(category, preset, seed, args.device) for seed in range(args.seeds)]
+            crossed = [cross_exposure(category, preset, seed, args.device) for seed in seeds]
             results["cross_exposure"] = {way: {key: mean(run[way][key] for run in crossed) for key in crossed[0][way]}
                                          for way in crossed[0]}
             for way, figures in results["cross_exposure"].items():

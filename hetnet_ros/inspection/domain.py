@@ -24,7 +24,8 @@ MARGIN = 3.0
 SMALLEST_SPREAD = 0.002
 LEAST_RISE = 0.3
 """A map's level may always rise by this much (in its logarithm) over the highest of held-out good images: a large defect
-raises it a little everywhere, because the Transformer looks at the whole."""
+raises it a little everywhere, because the Transformer looks at the whole.  A map of which a share of its own level is taken
+off (``NetworkConfig.image_level``) rises by so much less."""
 EVEN = 1 / 3
 """A map whose median is more than this share of its peak is anomalous everywhere rather than somewhere."""
 
@@ -88,9 +89,12 @@ def distances(references: np.ndarray, descriptors: np.ndarray) -> np.ndarray:
     return 1 - np.einsum("md,nd->mn", descriptors, references).max(1)
 
 
-def fit_limits(apart: np.ndarray, levels: np.ndarray, statistics: StatisticLimits) -> DomainLimits:
-    """Limits from distances (N,) and map levels (N,) of held-out good images, and those of the images' statistics."""
+def fit_limits(apart: np.ndarray, levels: np.ndarray, statistics: StatisticLimits, image_level: float = 0.0) -> DomainLimits:
+    """Limits from distances (N,) and map levels (N,) of held-out good images, and those of the images' statistics.
+
+    image_level: the share of an image's own level that its map lacks.
+    """
     familiar = MARGIN * max(float(apart.max()), SMALLEST_SPREAD)
     logs = np.log(np.maximum(levels, 1e-9))
-    level = float(np.exp(logs.max() + max(MARGIN * float(logs.std()), LEAST_RISE)))
+    level = float(np.exp(logs.max() + max(MARGIN * float(logs.std()), LEAST_RISE * (1 - image_level))))
     return DomainLimits(familiar, max(familiar, FOREIGN_DISTANCE), level, statistics)

@@ -21,11 +21,12 @@ from hetnet_ros.inspection.preprocessing import to_tensor
 from hetnet_ros.learning.alignment import stage_offsets
 from hetnet_ros.learning.feature_cache import FeatureCache
 from hetnet_ros.learning.preset import TrainingConfig
-from hetnet_ros.learning.trainer import Trainer, settle_batch_norm
+from hetnet_ros.learning.trainer import Trainer, move, settle_batch_norm
 from hetnet_ros.network.anomaly_map import StageScale
 from hetnet_ros.network.hetnet import HetNet
 from hetnet_ros.network.teachers import TeacherFeatures
 
+PLACE_VIEWS = 256
 FOLDS = 3
 CROSS_BELOW = 40
 """With fewer good images than this, cross-conformal calibration is chosen unless the preset says otherwise."""
@@ -46,17 +47,26 @@ def folds_for(count: int, calibration: str) -> int:
     return FOLDS if calibration == "cross" or (calibration == "auto" and count < CROSS_BELOW) else 0
 
 
-def score_held_out(network: HetNet, images: np.ndarray, device: torch.device, balance: float) -> Scores:
-    """Weigh the map's stages by the held-out images, uint8 (N, S, S, 3), and score these.  balance: see AnomalyMap.weigh."""
+def score_held_out(network: HetNet, cache: FeatureCache, images: np.ndarray, device: torch.device, balance: float) -> Scores:
+    """Weigh the map's stages by the held-out images, uint8 (N, S, S, 3), learn from the taught ones what is read where, and
+    score the held-out ones.  cache: the taught images' features.  balance: see AnomalyMap.weigh."""
     backend = TorchBackend(network, device)
     batches = [to_tensor(images[start:start + 8]) for start in range(0, len(images), 8)]
     with torch.inference_mode():
         parts = [network.stage_distances(network.teachers(batch.to(device))) for batch in batches]
     network.anomaly_map.weigh([torch.cat(stage) for stage in zip(*parts)], balance)
+    learn_places(network, cache, device)
     outputs = [backend(batch) for batch in batches]
     maps = np.concatenate([output.maps for output in outputs])
     return Scores(np.concatenate([output.scores for output in outputs]), maps.max((1, 2)),
                   np.array([MapSpread.of(one).level for one in maps]), network.anomaly_map.scale)
+
+
+@torch.inference_mode()
+def learn_places(network: HetNet, cache: FeatureCache, device: torch.device) -> None:
+    """What the taught views read where, sampled evenly from the cache."""
+    items = torch.linspace(0, len(cache) - 1, min(PLACE_VIEWS, len(cache))).long()
+    network.anomaly_map.learn_places(network.stage_distances(move(cache.batch(chosen), device)) for chosen in items.split(8))
 
 
 def cross_scores(new_network: Callable[[], HetNet], cache: FeatureCache, images: np.ndarray, parts: np.ndarray,
@@ -79,7 +89,7 @@ def cross_scores(new_network: Callable[[], HetNet], cache: FeatureCache, images:
         Trainer(network, view, config, seed, device).run(lambda _: None, progress)
         settle_batch_norm(network, view, device)
         network.anomaly_map.align(stage_offsets(network, images[kept], device, seed))
-        found = score_held_out(network, images[held], device, config.stage_balance)
+        found = score_held_out(network, view, images[held], device, config.stage_balance)
         scores[held], peaks[held], levels[held] = found.scores, found.peaks, found.levels
         scales.append(found.stages)
     return Scores(scores[first], peaks[first], levels[first], StageScale.mean(scales))

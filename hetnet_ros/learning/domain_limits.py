@@ -13,7 +13,7 @@ from hetnet_ros.inspection.domain import DomainLimits, distances, fit_limits
 from hetnet_ros.inspection.image_statistics import fit_statistics, measure
 from hetnet_ros.inspection.preprocessing import to_tensor
 from hetnet_ros.learning.feature_cache import view_of
-from hetnet_ros.learning.preset import TrainingConfig
+from hetnet_ros.learning.preset import Preset
 from hetnet_ros.network.hetnet import HetNet
 
 
@@ -32,11 +32,12 @@ def left_out_distances(descriptors: np.ndarray, views: int, parts: np.ndarray) -
     return apart.min(1)
 
 
-def learn_limits(apart: np.ndarray, levels: np.ndarray, images: np.ndarray, config: TrainingConfig, seed: int) -> DomainLimits:
+def learn_limits(apart: np.ndarray, levels: np.ndarray, images: np.ndarray, preset: Preset, seed: int) -> DomainLimits:
     """Limits from distances and map levels of good images that were not taught, and the statistics of all good images,
     uint8 (N, S, S, 3), and of their augmented views."""
+    config = preset.training
     found = [measure(view_of(images, item, config, seed)) for item in range(len(images) * config.views)]
-    return fit_limits(apart, levels, fit_statistics(found))
+    return fit_limits(apart, levels, fit_statistics(found), preset.network.image_level)
 
 
 def image_digests(images: np.ndarray) -> Tensor:

@@ -25,7 +25,7 @@ from hetnet_ros.learning.alignment import stage_offsets
 from hetnet_ros.learning.bag_images import BagSource, load_bag_images
 from hetnet_ros.learning.calibrate import check_rate, fit_calibration
 from hetnet_ros.learning.checkpoint import checkpoint_path, fingerprint, load_checkpoint, save_checkpoint
-from hetnet_ros.learning.cross import cross_scores, folds_for, score_held_out
+from hetnet_ros.learning.cross import cross_scores, folds_for, learn_places, score_held_out
 from hetnet_ros.learning.domain_limits import held_out_distances, image_digests, learn_limits, left_out_distances
 from hetnet_ros.learning.feature_cache import fill_cache
 from hetnet_ros.learning.good_images import load_good_images
@@ -101,16 +101,17 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
             scores = cross_scores(lambda: HetNet(preset.network, *weights), cache, good.images, parts, preset.training, folds,
                                   seed, target, progress)
             network.anomaly_map.scale = scores.stages
+            learn_places(network, cache, target)
             apart = left_out_distances(cache.descriptors(len(cache)).numpy(), preset.training.views, parts)
+        else:
+            scores = score_held_out(network, cache, good.images[held], target, preset.training.stage_balance)
+            apart = held_out_distances(network, good.images[held], references.float().numpy(), target)
     finally:
         cache.close()
-    if not folds:
-        scores = score_held_out(network, good.images[held], target, preset.training.stage_balance)
-        apart = held_out_distances(network, good.images[held], references.float().numpy(), target)
     if not np.isfinite(scores.scores).all():
         raise InputError("teaching diverged (the network gives values that are not finite): lower training.learning_rate")
     calibration = fit_calibration(scores.scores, scores.peaks, false_reject=false_reject)
-    domain = learn_limits(apart, scores.levels, good.images, preset.training, seed)
+    domain = learn_limits(apart, scores.levels, good.images, preset, seed)
     records = tuple(TeacherRecord(config.model, found.sha256)
                     for config, found in zip((preset.network.cnn, preset.network.transformer), weights))
     summary = TrainingSummary(len(good.images), len(held), good.min_size, good.max_size, trainer.step, seed,

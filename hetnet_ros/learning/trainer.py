@@ -73,7 +73,7 @@ class Trainer:
     def _loss(self, features: TeacherFeatures, generator: torch.Generator) -> Tensor:
         """Distillation (teacher to SR) plus denoising (SR to SD, and by a weight of ours teacher to SD)."""
         net, config = self.network, self.config
-        clean = _move(features, self.device)
+        clean = move(features, self.device)
         target = net.targets(clean)
         prototype = net.reconstruction(net.fuse(clean))
         loss = stage_loss(target, prototype, net.stage_weights, config.hard_fraction)
@@ -81,7 +81,7 @@ class Trainer:
         noisy = _first(features.local, count)
         if self.noise:
             noisy = add_noise_boxes(noisy, self.noise, config.noise_boxes, config.noise_side, generator)
-        denoised = net.denoising(net.fuse(_move(TeacherFeatures(noisy, _first(clean.global_, count)), self.device)))
+        denoised = net.denoising(net.fuse(move(TeacherFeatures(noisy, _first(clean.global_, count)), self.device)))
         loss = loss + stage_loss(_first(prototype, count), denoised, net.stage_weights, config.hard_fraction)
         if config.teacher_target > 0:
             wanted = _first(target, count)
@@ -130,7 +130,7 @@ def settle_batch_norm(network: HetNet, cache: FeatureCache, device: torch.device
     for chosen in items.split(batch):
         if chosen.numel() < 2:
             continue
-        network.fuse(_move(cache.batch(chosen), device))
+        network.fuse(move(cache.batch(chosen), device))
     for layer, momentum in zip(layers, momenta):
         layer.momentum = momentum
     network.eval()
@@ -140,7 +140,8 @@ def _first(stages: tuple[Tensor, ...], count: int) -> tuple[Tensor, ...]:
     return tuple(stage[:count] for stage in stages)
 
 
-def _move(features: TeacherFeatures, device: torch.device) -> TeacherFeatures:
+def move(features: TeacherFeatures, device: torch.device) -> TeacherFeatures:
+    """The same on ``device``, channels last."""
     local, global_ = (tuple(f.to(device, memory_format=torch.channels_last) for f in group)
                       for group in (features.local, features.global_))
     return TeacherFeatures(local, global_)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,8 @@ class StageScale:
 
 FLOOR = 0.1
 """Added to a stage's distance relative to its level before the logarithm: below it a distance says nothing."""
+PLACE_PX = 16
+"""Side of the cells for which is known what good images read there, px."""
 
 
 class AnomalyMap(nn.Module):
@@ -46,13 +48,17 @@ class AnomalyMap(nn.Module):
     relative to each stage's level.  sigma: Gaussian smoothing, px; 0 switches it off.  score: ``max``, or ``top`` for the
     mean of the ``top_fraction`` largest values.
 
+    Of the geometric mean's logarithm, two shares (0 to 1) can be taken off.  image_level: of its mean over the image, since
+    coarse resolution, dim light or a worn surface raise a good part's map as a whole.  place_level: of what good images
+    read there, :meth:`learn_places`, since edges and print are harder to reproduce than plain metal.
+
     Raising a stage to the image (bilinear, at its offset) and smoothing are both linear and separable, so each stage
     costs two small products of matrices, and the sum of the stages is all that is ever as large as the image.  The
     geometric mean is the same on logarithms, and one exponential at the end.
     """
 
     def __init__(self, image_size: int, stages: int, sigma: float, combination: str = "sum", score: str = "max",
-                 top_fraction: float = 0.002) -> None:
+                 top_fraction: float = 0.002, image_level: float = 0.0, place_level: float = 0.0) -> None:
         super().__init__()
         self.size = image_size
         self.geometric = combination == "geometric"
@@ -60,16 +66,27 @@ class AnomalyMap(nn.Module):
         self.register_buffer("levels", torch.ones(stages))
         self.register_buffer("offsets", torch.zeros(stages, 2))
         self.register_buffer("smoothing", smoothing_matrix(image_size, sigma), persistent=False)
+        self.image_level, self.place_level = image_level, place_level
+        if place_level:
+            self.register_buffer("places", torch.zeros(image_size // PLACE_PX, image_size // PLACE_PX))
         self.score = score
         self.top = max(1, int(round(top_fraction * image_size * image_size)))
 
     def forward(self, distances: list[Tensor]) -> tuple[Tensor, Tensor]:
-        total = sum(weight * self.raised(self._readings(distance, level), offset)
-                    for weight, level, offset, distance in zip(self.weights, self.levels, self.offsets, distances))
+        total = self._total(distances)
+        if self.place_level:
+            total = total - self.place_level * self.raised(self.places[None], torch.zeros_like(self.offsets[0]))
+        if self.image_level:
+            total = total - self.image_level * total.mean((1, 2), keepdim=True)
         total = total.exp() if self.geometric else total
         flat = total.flatten(1)
         score = flat.amax(1) if self.score == "max" else flat.topk(self.top, 1).values.mean(1)
         return total, score
+
+    def _total(self, distances: list[Tensor]) -> Tensor:
+        """The stages' weighted readings at image size, smoothed: (B, S, S)."""
+        return sum(weight * self.raised(self._readings(distance, level), offset)
+                   for weight, level, offset, distance in zip(self.weights, self.levels, self.offsets, distances))
 
     def _readings(self, distance: Tensor, level: Tensor) -> Tensor:
         """What is added up over the stages: distances, or the logarithms of distances relative to the stage's level."""
@@ -108,6 +125,16 @@ class AnomalyMap(nn.Module):
         rise = torch.stack([(r.amax(1) - r.mean(1)).mean().clamp_min(1e-3) for r in readings])
         self.levels.copy_(largest)
         self.weights.copy_(rise.pow(-balance) / rise.pow(-balance).sum())
+
+    @torch.no_grad()
+    def learn_places(self, good: Iterable[list[Tensor]]) -> None:
+        """Learn what good images read at each place beyond their mean, from the stages' distances of batches of them.  To
+        be called after :meth:`weigh` and :meth:`align`; it does nothing where no share of it is taken off."""
+        if not self.place_level:
+            return
+        totals = [F.avg_pool2d(self._total(distances)[:, None], PLACE_PX)[:, 0] for distances in good]
+        cells = torch.cat(totals)
+        self.places.copy_((cells - cells.mean((1, 2), keepdim=True)).mean(0))
 
     @property
     def scale(self) -> StageScale:

@@ -45,6 +45,8 @@ class NetworkConfig:
     use_local, use_global, use_algf: ablations of the fusion (paper, ablation table).
     smoothing_sigma: Gaussian smoothing of the map, px at ``image_size``.
     combination: how the map's stages become one: ``sum`` of their distances (paper) or their ``geometric`` mean (ours).
+    image_level, place_level: of the geometric mean's logarithm, the shares of the image's own mean and of what good images
+    read at each place that are taken off (ours), 0 to 1; see ``AnomalyMap``.
     score: ``max`` or ``top`` (mean of the ``top_fraction`` largest map values).
     """
 
@@ -64,6 +66,8 @@ class NetworkConfig:
     use_algf: bool = True
     smoothing_sigma: float = 4.0
     combination: str = "sum"
+    image_level: float = 0.0
+    place_level: float = 0.0
     score: str = "max"
     top_fraction: float = 0.002
 
@@ -72,6 +76,11 @@ class NetworkConfig:
             raise InputError(f"network.map_student is {self.map_student!r}: use 'reconstruction', 'denoising' or 'both'")
         if self.combination not in ("sum", "geometric"):
             raise InputError(f"network.combination is {self.combination!r}: use 'sum' or 'geometric'")
+        if not (0 <= self.image_level <= 1 and 0 <= self.place_level <= 1):
+            raise InputError("network.image_level and network.place_level are shares: use values from 0 to 1")
+        if self.combination != "geometric" and (self.image_level or self.place_level):
+            raise InputError("network.image_level and network.place_level are for network.combination 'geometric': "
+                             "leave them out or combine that way")
         if self.score not in ("max", "top"):
             raise InputError(f"network.score is {self.score!r}: use 'max' or 'top'")
         if self.image_size % 32 or self.image_size < 64:

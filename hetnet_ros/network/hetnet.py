@@ -46,7 +46,8 @@ class HetNet(nn.Module):
         self.denoising = Student(*sizes)
         self.stage_weights = (1.0,) * len(stages) + ((config.global_weight,) if config.global_target else ())
         self.anomaly_map = AnomalyMap(config.image_size, len(self.stage_weights), config.smoothing_sigma,
-                                      config.combination, config.score, config.top_fraction)
+                                      config.combination, config.score, config.top_fraction,
+                                      config.image_level, config.place_level)
 
     def fuse(self, features: TeacherFeatures) -> Tensor:
         """ALGF on each level, then MHF -> (B, 3 D_3, H_3, W_3)."""

@@ -71,3 +71,8 @@ def test_limits_follow_the_spread_of_good_images():
     assert 0.6 < tight.level < 1.2
     assert tight.familiar < wide.familiar and tight.foreign < wide.foreign
     assert wide.familiar == wide.foreign > 0.06  # parts that vary much are foreign only beyond their own spread
+
+
+def test_a_map_without_half_of_its_own_level_may_rise_by_half_as_much():
+    whole, half = (fit_limits(np.array([0.01]), np.array([1.0]), STATISTICS, share).level for share in (0.0, 0.5))
+    assert whole > 1.2 and half == pytest.approx(whole ** 0.5)

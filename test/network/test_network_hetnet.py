@@ -230,6 +230,41 @@ def test_the_geometric_mean_wants_a_defect_seen_by_all_stages():
     assert geometric([torch.full((1, 8, 8), float(one)) for one in geometric.scale.levels])[1] == pytest.approx(1.1, rel=1e-3)
 
 
+def test_what_raises_a_map_as_a_whole_is_taken_off():
+    generator = torch.Generator().manual_seed(6)
+    clear = torch.rand(1, 8, 8, generator=generator) * 0.1 + 0.4
+    plain, relative = (AnomalyMap(64, 1, 0.0, "geometric", image_level=share) for share in (0.0, 1.0))
+    assert plain([2 * clear])[1] > 1.5 * plain([clear])[1]  # an image out of focus, for one
+    assert relative([2 * clear])[1] == pytest.approx(float(relative([clear])[1]), rel=0.03)
+    dented = clear.clone()
+    dented[0, 3, 5] = 1.5
+    assert relative([dented])[1] > 1.5 * relative([clear])[1]
+
+
+def test_where_good_images_read_much_more_is_wanted():
+    edge = torch.full((4, 8, 8), 0.1)
+    edge[:, 2] = 0.4  # an edge that is never reproduced well
+    edge += torch.rand(edge.shape, generator=torch.Generator().manual_seed(7)) * 0.02
+    plain, placed = (AnomalyMap(64, 1, 0.0, "geometric", place_level=share) for share in (0.0, 1.0))
+    placed.learn_places([[edge[:2]], [edge[2:]]])
+    scratched = edge[:1].clone()
+    scratched[0, 6, 5] = 0.35  # less than the edge, and far more than elsewhere
+    for one, found in ((plain, False), (placed, True)):
+        raised, _ = one([scratched])
+        assert (divmod(int(raised.argmax()), 64)[0] // 8 == 6) == found
+    assert abs(float(placed.places.mean())) < 1e-6, "what is taken off has no mean, which image_level is for"
+    assert "places" in placed.state_dict() and "places" not in plain.state_dict()
+
+
+@pytest.mark.parametrize("changes, said", [
+    ({"image_level": 1.5}, "are shares: use values from 0 to 1"),
+    ({"combination": "sum", "place_level": 0.5}, "are for network.combination 'geometric'"),
+])
+def test_levels_that_cannot_be_taken_off_are_refused(changes, said):
+    with pytest.raises(InputError, match=said):
+        dataclasses.replace(CONFIG, **changes)
+
+
 def test_the_map_of_nothing_at_all_is_finite():
     anomaly_map = AnomalyMap(64, 2, 4.0, "geometric")
     anomaly_map.weigh([torch.zeros(2, 8, 8), torch.zeros(2, 4, 4)], 2.0)
