@@ -23,6 +23,9 @@ network:
   depth: 2
   dropout: 0.0
   smoothing_sigma: 1.0
+  combination: geometric
+  image_level: 0.5
+  place_level: 0.5
 training: {steps: 120, batch: 4, views: 1, warmup: 5, learning_rate: 0.01, cache_mb: 64, calibration: split}
 """
 

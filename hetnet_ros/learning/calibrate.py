@@ -1,8 +1,9 @@
 """Thresholds from held-out defect-free images, and from a few labelled defects where there are some.
 
 ``reject`` keeps the promised rate of false rejects, ``accept`` leaves a little doubt below it.  Both are conformal where
-the number of images allows it.  Where it does not, ``reject`` is extrapolated but ``accept`` never goes beyond what good
-images have shown: little knowledge makes more images UNCERTAIN, it never makes more of them PASS.
+the number of images allows it.  Where it does not, ``reject`` is extrapolated, to at least half a deviation above the largest
+good score, but ``accept`` never goes beyond what good images have shown: little knowledge makes more images UNCERTAIN, it
+never makes more of them PASS.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def fit_calibration(scores: np.ndarray, peaks: np.ndarray, doubt: float = DOUBT,
     check_rate(false_reject)
     scores, peaks = np.sort(np.asarray(scores, np.float64)), np.sort(np.asarray(peaks, np.float64))
     reject = conformal.threshold(scores, false_reject)
+    if not conformal.is_promised(len(scores), false_reject):
+        reject = max(reject, conformal.seen_bound(scores))
     accept = min(conformal.threshold(scores, min(false_reject + doubt, 1.0)), conformal.seen_bound(scores), reject)
     pixel = conformal.threshold(peaks, false_reject)
     return Calibration(

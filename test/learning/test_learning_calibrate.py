@@ -46,6 +46,13 @@ def test_few_good_images_make_more_images_uncertain_never_more_pass():
     assert few.score_accept < 1.2 * max(few.good_scores)
 
 
+def test_between_the_largest_good_score_and_a_rate_that_is_not_promised_there_is_doubt():
+    good = np.exp(np.r_[np.linspace(-0.3, 0.3, 29), 0.7, 0.75])  # two good images far above a normal spread's bound
+    calibration = fit_calibration(good, good)
+    assert good.max() < calibration.score_accept < 1.01 * good.max() and calibration.score_reject > 1.05 * good.max()
+    assert calibration.decide(1.02 * good.max())[0] == Verdict.UNCERTAIN
+
+
 def test_verdicts_and_calibrated_scores_agree_with_the_thresholds():
     calibration = fit_calibration(scores(30, 0), scores(30, 0))
     low, high = calibration.score_accept, calibration.score_reject

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.artifact import load_artifact
 from hetnet_ros.inspection.part_inspector import PartInspector
 from hetnet_ros.learning import trainer as trainer_module
 from hetnet_ros.learning.checkpoint import checkpoint_path
@@ -35,6 +36,15 @@ def test_the_same_seed_gives_the_same_file_and_another_seed_another(tmp_path, ti
                for i, seed in enumerate((3, 3, 4))]
     assert file_hash(reports[0].model) == file_hash(reports[1].model)
     assert reports[0].model_id == reports[1].model_id != reports[2].model_id
+
+
+@pytest.mark.parametrize("calibration", ["split", "cross"])
+def test_a_model_knows_what_good_images_read_where(tmp_path, tiny_data, short, calibration):
+    preset = dataclasses.replace(short, training=dataclasses.replace(short.training, calibration=calibration))
+    model = tmp_path / "disc.safetensors"
+    teach(tiny_data, model, preset, device="cpu", progress=False)
+    places = load_artifact(model).tensors["anomaly_map.places"]
+    assert places.shape == (4, 4) and places.std() > 0.01 and abs(float(places.mean())) < 1e-5
 
 
 def test_an_interrupted_run_resumes_to_the_model_it_would_have_become(tmp_path, tiny_data, short, monkeypatch):
