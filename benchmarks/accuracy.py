@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Accuracy and time to teach on real images: teaches every set with each seed and prints means over the seeds.
 
-    benchmarks/accuracy.py --data ROOT [--sets bottle screw magnetic_tile] [--seeds 3] [--models DIR] [--json F]
+    benchmarks/accuracy.py --data ROOT [--sets bottle screw magnetic_tile] [--seeds 3] [--first-seed 0] [--models DIR] [--json F]
 
 ROOT holds category folders in MVTec layout, at any depth; sets are found by folder name.  For magnetic_tile the
 cross-exposure protocol is run as well: teach on the dark exposures (exp0 to exp2), test on the bright ones (exp4 to exp6),
@@ -115,6 +115,8 @@ def main() -> int:
     parser.add_argument("--models", type=Path, help="keep the sets' models in this folder")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
+    if args.seeds < 1 or args.first_seed < 0:
+        raise InputError(f"--seeds is {args.seeds} and --first-seed {args.first_seed}: use at least 1, and at least 0")
     preset = load_preset(args.preset)
     if args.steps:
         preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=args.steps, epochs=0))

@@ -27,6 +27,7 @@ from hetnet_ros.network.hetnet import HetNet
 from hetnet_ros.network.teachers import TeacherFeatures
 
 PLACE_VIEWS = 256
+"""So many taught views, at most, tell what good images read where."""
 FOLDS = 3
 CROSS_BELOW = 40
 """With fewer good images than this, cross-conformal calibration is chosen unless the preset says otherwise."""
