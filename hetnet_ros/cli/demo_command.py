@@ -10,15 +10,14 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from hetnet_ros.errors import InputError, Interrupted
+from hetnet_ros.cli import interrupts
+from hetnet_ros.errors import InputError
 
 if TYPE_CHECKING:
     from hetnet_ros.cli.demo_model import Lesson
@@ -70,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     lesson = _checked(args)
     environment = ros_environment(args.domain if args.domain is not None else 30 + os.getpid() % 70)
     os.environ.update(environment)
-    with _sigterm_as_interrupt():
+    with interrupts.sigterm_as_well():
         model = args.model or taught_model(lesson, args.out / "model", args.fresh, _say)
         with NodeProcesses(args.out / "logs", environment) as nodes:
             _say(
@@ -147,8 +146,9 @@ def _ros_arguments(parameters: dict[str, object]) -> list[str]:
 
 def _inspect(args: argparse.Namespace, nodes) -> list[ShownPart]:
     """Show the parts to the inspector, printing each verdict as it comes."""
-    from hetnet_ros.cli.demo_sheet import write_overlay
-    from hetnet_ros.nodes.part_show import PartShow
+    with interrupts.held():
+        from hetnet_ros.cli.demo_sheet import write_overlay
+        from hetnet_ros.nodes.part_show import PartShow
 
     for old in (args.out / "overlays").glob("*.png"):
         old.unlink()
@@ -247,17 +247,3 @@ def _row(*cells: str) -> str:
 
 def _say(line: str) -> None:
     print(line, flush=True)
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the command the way Ctrl-C does, clean-up included."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise Interrupted
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

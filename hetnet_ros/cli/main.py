@@ -11,13 +11,12 @@ import argparse
 import difflib
 import importlib
 import os
-import signal
 import sys
-import threading
 from typing import NoReturn, Sequence
 
 from hetnet_ros import __version__
-from hetnet_ros.errors import InputError, Interrupted
+from hetnet_ros.cli import interrupts
+from hetnet_ros.errors import InputError
 
 #: Command -> summary.  A command's code is the module ``hetnet_ros.cli.<command>_command``, which has the same text as
 #: ``SUMMARY``, and ``add_arguments(parser)`` and ``run(args) -> int``.
@@ -54,8 +53,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 2 bad usage or input, 130 interrupted."""
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
+    interrupts.watch_sigint()
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -71,10 +69,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stop.code, str):
             raise
         return stop.code or 0
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    raise Interrupted
 
 
 def command_parser(command: str) -> Parser:

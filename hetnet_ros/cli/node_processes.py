@@ -7,13 +7,12 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from hetnet_ros.cli import interrupts
 from hetnet_ros.errors import InputError
 
 _GRACE_SECONDS = 8.0
@@ -42,7 +41,7 @@ class NodeProcesses:
 
     def start(self, node: str, ros_arguments: Sequence[str]) -> None:
         """Start a node; its output goes to ``<logs>/<node>.log``."""
-        with (self._logs / f"{node}.log").open("wb") as log, _signals_held():
+        with (self._logs / f"{node}.log").open("wb") as log, interrupts.held():  # else a node might be left behind
             self._running[node] = subprocess.Popen(
                 [sys.executable, "-m", "hetnet_ros.cli.main", "run", node, "--ros-args", *ros_arguments],
                 stdin=subprocess.DEVNULL,
@@ -53,7 +52,8 @@ class NodeProcesses:
             )
 
     def check(self) -> None:
-        """InputError with the last line of its log if a node has ended."""
+        """InputError with the last line of its log if a node has ended; Interrupted if this command is to end."""
+        interrupts.check()
         for node, process in self._running.items():
             if process.poll() is not None:
                 raise InputError(f"the node {node} ended with code {process.returncode}: {self.last_line(node)}")
@@ -68,7 +68,7 @@ class NodeProcesses:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with _signals_held():
+        with interrupts.held():
             self._end()
 
     def _end(self) -> None:
@@ -82,24 +82,3 @@ class NodeProcesses:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Deliver SIGINT and SIGTERM only afterwards, lest a node that has just been started, or is just being ended, is
-    left behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _frame: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])

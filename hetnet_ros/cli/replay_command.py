@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hetnet_ros.cli import interrupts
 from hetnet_ros.errors import InputError
 
 if TYPE_CHECKING:
@@ -155,7 +156,8 @@ def _live(
     environment = ros_environment(args.domain if args.domain is not None else 30 + os.getpid() % 70)
     os.environ.update(environment)
     prepare_environment()
-    from hetnet_ros.nodes.bag_player import BagPlayer
+    with interrupts.held():
+        from hetnet_ros.nodes.bag_player import BagPlayer
 
     rate = args.rate or 1.0
     parameters = {

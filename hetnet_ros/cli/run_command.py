@@ -9,6 +9,7 @@ import argparse
 import importlib
 import importlib.util
 
+from hetnet_ros.cli import interrupts
 from hetnet_ros.errors import InputError
 
 SUMMARY = "start one of the ROS 2 nodes without a launch file"
@@ -54,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
             "wheels, see docs/install.md"
         )
     try:
-        node = importlib.import_module(f"hetnet_ros.nodes.{args.node}")
+        with interrupts.held():
+            node = importlib.import_module(f"hetnet_ros.nodes.{args.node}")
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith(("hetnet_ros.msg", "hetnet_ros.srv")):
             raise InputError(

@@ -1,0 +1,66 @@
+"""A signal ends a command even where Python drops the exception of its handler."""
+
+import os
+import signal
+
+import pytest
+
+from hetnet_ros.cli import interrupts
+from hetnet_ros.cli.node_processes import NodeProcesses
+from hetnet_ros.errors import Interrupted
+
+
+class Dying:
+    """Sends its process a signal from a destructor, which loses exceptions."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        os.kill(os.getpid(), self.number)
+        for _ in range(1000):
+            pass  # the handler runs here
+
+
+@pytest.fixture
+def watched():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupts.watch_sigint()
+    yield
+    signal.signal(signal.SIGINT, before)
+    interrupts.watch_sigint()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_whose_exception_was_dropped_ends_the_wait_for_nodes(watched, tmp_path, number):
+    with interrupts.sigterm_as_well(), NodeProcesses(tmp_path, dict(os.environ)) as nodes:
+        nodes.check()
+        Dying(number)
+        with pytest.raises(Interrupted):
+            nodes.check()
+
+
+def test_a_signal_raises_at_once_and_is_forgotten_by_the_next_command(watched, tmp_path):
+    with pytest.raises(Interrupted):
+        signal.raise_signal(signal.SIGINT)
+    interrupts.watch_sigint()
+    interrupts.check()
+
+
+def test_a_signal_that_the_parent_has_ignored_stays_ignored(watched):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupts.watch_sigint()
+    signal.raise_signal(signal.SIGINT)
+    interrupts.check()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_held_signal_is_delivered_at_the_end(watched, number):
+    done = []
+    with interrupts.sigterm_as_well(), pytest.raises(Interrupted):
+        with interrupts.held():
+            os.kill(os.getpid(), number)
+            done.append("all of it")
+        done.append("what follows")
+    assert done == ["all of it"]
