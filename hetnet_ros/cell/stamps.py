@@ -262,11 +262,13 @@ def _chip(site: _Site) -> Effect:
     outline = site.blob(0.24, 0.7, aspect=site.rng.uniform(1.0, 1.6))
     facet = 0.20 * site.noise(0.6) + 0.30 * (np.abs(site.noise(1.2)) - 0.8)
     bowl = np.clip(-outline / (0.22 * site.size), 0, 1)
-    floor = np.percentile(site.height, 95) - (0.35 * site.size * bowl + facet * bowl) * (0.6 + 0.4 * site.severity)
-    top = site.height.max()
-    rise = np.minimum(floor - site.height, 0)
-    rise = np.where((outline < 0) & (site.height > top - 0.5 * site.size), rise, 0)
-    support = rise < -0.03
+    broken = (0.35 * site.size * bowl + facet * bowl) * (0.6 + 0.4 * site.severity)
+    for edge in (site.height, site.height[outline < 0]):  # its own, where a higher one stands beside it
+        rise = np.minimum(np.percentile(edge, 95) - broken - site.height, 0)
+        rise = np.where((outline < 0) & (site.height > edge.max() - 0.5 * site.size), rise, 0)
+        support = rise < -0.03
+        if support.any():
+            break
     return Effect(
         support,
         rise=np.where(support, rise, 0),

@@ -23,6 +23,7 @@ from hetnet_ros.inspection.calibration import FALSE_REJECT, Calibration
 from hetnet_ros.inspection.domain import MAX_REFERENCES
 from hetnet_ros.learning.alignment import stage_offsets
 from hetnet_ros.learning.bag_images import BagSource, load_bag_images
+from hetnet_ros.learning.brightness import with_brightness
 from hetnet_ros.learning.calibrate import check_rate, fit_calibration
 from hetnet_ros.learning.checkpoint import checkpoint_path, fingerprint, load_checkpoint, save_checkpoint
 from hetnet_ros.learning.cross import cross_scores, folds_for, learn_places, score_held_out
@@ -81,6 +82,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     size = preset.network.image_size
     good = load_bag_images(bag, size, progress) if bag else load_good_images(
         Path(data), size, preset.training.max_images, progress, paths)
+    preset = with_brightness(preset, good.images)
     weights = [resolve_weights(t.model, (weight_files or {}).get(t.model))
                for t in (preset.network.cnn, preset.network.transformer)]
     torch.manual_seed(seed)

@@ -36,6 +36,8 @@ class NetworkConfig:
     """Sizes of HetNet.
 
     image_size: side of the square network input, px.  fusion_widths: channels of the fused features at each level.
+    brightness: the mean over pixels and colours, 0 to 1, that each image is brought to before the teachers see it (ours); 0: as
+    it is.  Teaching can set it, see ``TrainingConfig``.
     embedding: width of the one-class embedding and of the students' tokens, a multiple of 8.  depth: blocks of a student.
     dropout: of the embedding, in training.
     map_student: whose output enters the anomaly map: ``reconstruction``, ``denoising``, or the mean of ``both``.
@@ -53,6 +55,7 @@ class NetworkConfig:
     cnn: TeacherConfig
     transformer: TeacherConfig
     image_size: int = 256
+    brightness: float = 0.0
     fusion_widths: tuple[int, int, int] = (32, 64, 64)
     embedding: int = 256
     depth: int = 4
@@ -72,6 +75,8 @@ class NetworkConfig:
     top_fraction: float = 0.002
 
     def __post_init__(self) -> None:
+        if not 0 <= self.brightness <= 1:
+            raise InputError(f"network.brightness is {self.brightness}: use a mean from 0 (images as they are) to 1")
         if self.map_student not in ("reconstruction", "denoising", "both"):
             raise InputError(f"network.map_student is {self.map_student!r}: use 'reconstruction', 'denoising' or 'both'")
         if self.combination not in ("sum", "geometric"):

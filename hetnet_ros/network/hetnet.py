@@ -31,7 +31,8 @@ class HetNet(nn.Module):
         super().__init__()
         self.config = config
         self.teachers = HeterogeneousTeachers(Teacher(config.cnn, cnn_weights),
-                                              Teacher(config.transformer, transformer_weights))
+                                              Teacher(config.transformer, transformer_weights),
+                                              config.brightness)
         local, global_ = self.teachers.feature_shapes(config.image_size)
         self.local_shapes, self.global_shapes = local, global_
         self.algf = nn.ModuleList(

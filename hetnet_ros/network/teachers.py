@@ -19,6 +19,10 @@ from hetnet_ros.network.config import TeacherConfig
 from hetnet_ros.network.weights import TeacherWeights
 
 
+MOST_GAIN = 4.0
+"""Images are made brighter or darker by at most this factor: beyond it noise and saturation are all there is."""
+
+
 @dataclass(frozen=True)
 class TeacherFeatures:
     """Features of a batch, shallow to deep: ``local[k]`` (B, C_k, H_k, W_k) of the CNN, ``global_[k]`` (B, D, h, w) of
@@ -78,15 +82,23 @@ def _set_input_size(model: nn.Module, config: TeacherConfig) -> None:
 
 
 class HeterogeneousTeachers(nn.Module):
-    """HTE: both teachers on one batch of images (B, 3, S, S), RGB in [0, 1]."""
+    """HTE: both teachers on one batch of images (B, 3, S, S), RGB in [0, 1].
 
-    def __init__(self, cnn: Teacher, transformer: Teacher) -> None:
+    brightness: the mean that each image is brought to first, by a factor of at most :data:`MOST_GAIN` either way; 0 leaves
+    images as they are.
+    """
+
+    def __init__(self, cnn: Teacher, transformer: Teacher, brightness: float = 0.0) -> None:
         super().__init__()
         self.cnn = cnn
         self.transformer = transformer
+        self.brightness = brightness
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> TeacherFeatures:
+        if self.brightness:
+            gain = self.brightness / image.mean((1, 2, 3), keepdim=True).clamp_min(1 / 255)
+            image = image * gain.clamp(1 / MOST_GAIN, MOST_GAIN)
         return TeacherFeatures(self.cnn(image), self.transformer(image))
 
     @torch.no_grad()

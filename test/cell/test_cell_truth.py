@@ -10,7 +10,9 @@ from hetnet_ros.cell.conditions import Conditions
 from hetnet_ros.cell.defects import KINDS, SIZES_MM, DefectSpec, missing_hole, random_defect
 from hetnet_ros.cell.faces import FACES
 from hetnet_ros.cell.nominal import nominal
+from hetnet_ros.cell.parts import draw_part
 from hetnet_ros.cell.scene import render
+from hetnet_ros.cell.surface import build
 from hetnet_ros.errors import InputError
 
 POSE = CameraPose(9, 60, 4)
@@ -48,6 +50,12 @@ def test_depth_shows_what_is_gone_or_filled(kind):
         assert geometry.depth_mm > 5 and change.min() < -3
     else:
         assert geometry.depth_mm < -0.1 and change.max() > 0.3 * -geometry.depth_mm
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_every_chip_takes_something_away(face):
+    parts = [draw_part(face, 1, index, 1.0, ("chip",)) for index in (14, 70, *range(100, 118))]
+    assert all(build(face, part.defects, part.seed).stamps[0].area > 0 for part in parts)
 
 
 def test_a_stain_has_no_depth():

@@ -13,7 +13,7 @@ from hetnet_ros.network.fusion import ALGF, MHF
 from hetnet_ros.network.hetnet import HetNet
 from hetnet_ros.network.losses import stage_loss
 from hetnet_ros.network.students import OCE, Student
-from hetnet_ros.network.teachers import Teacher, TeacherFeatures
+from hetnet_ros.network.teachers import MOST_GAIN, Teacher, TeacherFeatures
 
 CNN = TeacherConfig("tf_efficientnet_lite0", (1, 2, 3), 64, (0.5,) * 3, (0.5,) * 3)
 VIT = TeacherConfig("vit_tiny_patch16_224", (0, 1, 2), 64, (0.5,) * 3, (0.5,) * 3)
@@ -38,6 +38,29 @@ def test_map_has_the_size_of_the_input_and_one_score_an_image(network, images):
     assert descriptors.shape == (2, 2 * 192)
     torch.testing.assert_close(descriptors.norm(dim=1), torch.ones(2))
     assert torch.equal(scores, maps.flatten(1).amax(1))
+
+
+def test_images_brought_to_one_brightness_read_the_same_in_any_exposure():
+    torch.manual_seed(0)
+    network = HetNet(dataclasses.replace(CONFIG, brightness=0.4)).eval()
+    image = 0.2 + 0.3 * torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    seen = [network.teachers(image * gain).global_[-1] for gain in (0.5, 1.0, 2.0)]
+    torch.testing.assert_close(seen[0], seen[1], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(seen[2], seen[1], rtol=1e-3, atol=1e-3)
+    as_it_is = HetNet(CONFIG).eval()
+    as_it_is.load_state_dict(network.state_dict())
+    torch.testing.assert_close(as_it_is.teachers(image * (0.4 / image.mean())).global_[-1], seen[1], rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(as_it_is.teachers(image).global_[-1], seen[1], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.004, 0.9999])
+def test_what_is_nearly_black_or_white_is_brought_no_further_than_fourfold(level):
+    network = HetNet(dataclasses.replace(CONFIG, brightness=0.2)).eval()
+    image = torch.full((1, 3, 64, 64), level)
+    gain = {0.0: 1.0, 0.004: MOST_GAIN, 0.9999: 1 / MOST_GAIN}[level]
+    as_it_is = HetNet(CONFIG).eval()
+    as_it_is.load_state_dict(network.state_dict())
+    torch.testing.assert_close(network.teachers(image).local[0], as_it_is.teachers(image * gain).local[0])
 
 
 def test_students_reproduce_the_shapes_of_the_teachers_stages(network, images):

@@ -1,0 +1,57 @@
+"""Images are brought to one brightness where that of the good ones changes, and only there."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.artifact import load_artifact
+from hetnet_ros.learning.brightness import with_brightness
+from hetnet_ros.learning.good_images import load_good_images
+from hetnet_ros.learning.preset import load_preset
+from hetnet_ros.learning.teach import teach
+from model_fixtures import made_up_part, write_images
+
+
+def preset_with(tiny_preset, **training):
+    preset = load_preset(str(tiny_preset))
+    return dataclasses.replace(preset, training=dataclasses.replace(preset.training, **training))
+
+
+def exposed(*gains):
+    """Images of mean 100 in exposures of these gains, uint8 (N, 64, 64, 3)."""
+    return np.stack([np.full((64, 64, 3), 100 * gain, np.uint8) for gain in gains])
+
+
+@pytest.mark.parametrize(
+    ("asked", "gains", "wanted"),
+    [
+        ("auto", (1.0, 1.05, 0.95), 0.0),
+        ("auto", (0.5, 1.0, 2.0), 100 / 255),  # the geometric mean
+        ("even", (1.0, 1.0, 1.0), 100 / 255),
+        ("as_is", (0.5, 1.0, 2.0), 0.0),
+        ("auto", (0.0, 0.0, 0.0), 0.0),
+    ],
+)
+def test_it_is_decided_by_how_much_the_good_images_change(tiny_preset, asked, gains, wanted):
+    found = with_brightness(preset_with(tiny_preset, brightness=asked), exposed(*gains))
+    assert found.network.brightness == pytest.approx(wanted, abs=0.002)
+    assert found.training.brightness == asked
+
+
+def test_a_taught_model_keeps_what_was_decided(tmp_path, tiny_preset, weights_cache):
+    images = [cv2.convertScaleAbs(made_up_part(seed), alpha=0.5 if seed % 2 else 1.0) for seed in range(12)]
+    preset = preset_with(tiny_preset, brightness="auto", steps=6)
+    folder = write_images(tmp_path / "good", images)
+    model = tmp_path / "disc.safetensors"
+    teach(folder, model, preset, device="cpu", progress=False)
+    good = load_good_images(folder, 64, 100, progress=False).images
+    wanted = np.exp(np.log(good.mean((1, 2, 3)) / 255).mean())
+    assert load_artifact(model).card.network.brightness == pytest.approx(wanted, abs=1e-4)
+
+
+def test_another_word_is_refused_in_one_line(tiny_preset):
+    with pytest.raises(InputError, match="training.brightness is 'dark': use auto, as_is or even"):
+        preset_with(tiny_preset, brightness="dark")
