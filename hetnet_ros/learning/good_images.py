@@ -41,9 +41,10 @@ def good_folder(data: Path) -> Path:
     if nested.is_dir():
         return nested
     if not data.exists():
-        raise InputError(f"{data} does not exist: give a folder of defect-free images")
+        raise InputError(f"{data} does not exist: give a folder of defect-free images or a rosbag2 recording")
     if not data.is_dir():
-        raise InputError(f"{data} is a file: give a folder of defect-free images or an MVTec-layout category folder")
+        raise InputError(f"{data} is a file: give a folder of defect-free images, an MVTec-layout category folder "
+                         "or a rosbag2 recording")
     return data
 
 

@@ -26,10 +26,11 @@ from hetnet_ros.learning.bag_images import BagSource, load_bag_images
 from hetnet_ros.learning.brightness import with_brightness
 from hetnet_ros.learning.calibrate import check_rate, fit_calibration
 from hetnet_ros.learning.checkpoint import checkpoint_path, fingerprint, load_checkpoint, save_checkpoint
-from hetnet_ros.learning.cross import cross_scores, folds_for, learn_places, score_held_out
+from hetnet_ros.learning.cross import cross_scores, folds_for
 from hetnet_ros.learning.domain_limits import held_out_distances, image_digests, learn_limits, left_out_distances
 from hetnet_ros.learning.feature_cache import fill_cache
 from hetnet_ros.learning.good_images import load_good_images
+from hetnet_ros.learning.held_out import learn_places, score_held_out
 from hetnet_ros.learning.preset import Preset
 from hetnet_ros.learning.trainer import Trainer, settle_batch_norm
 from hetnet_ros.network.hetnet import HetNet
@@ -43,7 +44,8 @@ class TeachReport:
     """What a teaching run did; ``skipped`` has one line for each file left out, ``seconds`` is the wall time.
 
     images: good images read.  taught: those trained on.  held_out: those calibrated with, one for each part held out; 0
-    with ``folds`` > 0, where further models scored each part without having seen it.
+    with ``folds`` > 0, where further models scored each part without having seen it.  brightness: what each image is brought to,
+    0 to 1; 0: images are taken as they are.
     """
 
     model: Path
@@ -57,6 +59,7 @@ class TeachReport:
     calibration: Calibration
     skipped: tuple[str, ...]
     folds: int = 0
+    brightness: float = 0.0
 
 
 def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: str = "auto", part_name: str | None = None,
@@ -125,7 +128,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
                                             TAUGHT: image_digests(good.images[kept])})
     checkpoint_path(output).unlink(missing_ok=True)
     return TeachReport(output, model_id, len(good.images), len(kept), len(held), trainer.step, trainer.loss,
-                       time.monotonic() - started, calibration, good.skipped, folds)
+                       time.monotonic() - started, calibration, good.skipped, folds, preset.network.brightness)
 
 
 def split(parts: np.ndarray, hold_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

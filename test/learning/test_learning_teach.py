@@ -170,4 +170,6 @@ def test_the_command_teaches_from_a_set_that_keeps_its_good_images_elsewhere(tmp
     write_images(root / "ground_truth" / "ko", [np.zeros((96, 128, 3), np.uint8)])
     model = tmp_path / "m.safetensors"
     assert main(["train", str(root), "-o", str(model), "--preset", str(tiny_preset), "--steps", "2", "--device", "cpu"]) == 0
-    assert "4 images taught and 2 parts held out" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "4 images taught and 2 parts held out" in said
+    assert "each image is brought to a mean of" in said, "the tiny preset asks for it"
