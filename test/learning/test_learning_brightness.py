@@ -52,6 +52,14 @@ def test_a_taught_model_keeps_what_was_decided(tmp_path, tiny_preset, weights_ca
     assert load_artifact(model).card.network.brightness == pytest.approx(wanted, abs=1e-4)
 
 
+def test_a_part_whose_brightness_stays_is_taught_as_before(tmp_path, tiny_data, tiny_preset, weights_cache):
+    reports = [
+        teach(tiny_data, tmp_path / f"{word}.safetensors", preset_with(tiny_preset, brightness=word, steps=6), device="cpu", progress=False)
+        for word in ("as_is", "auto")
+    ]
+    assert reports[0].model_id == reports[1].model_id and reports[1].brightness == 0
+
+
 def test_another_word_is_refused_in_one_line(tiny_preset):
     with pytest.raises(InputError, match="training.brightness is 'dark': use auto, as_is or even"):
         preset_with(tiny_preset, brightness="dark")
