@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"PASS below score {thresholds.accept:.3f}, REJECT from {thresholds.reject:.3f}, UNCERTAIN between; "
           f"p-values go down to {smallest_rate(len(report.calibration.good_scores)):.3f}")
     if report.brightness:
-        print(f"the brightness of the good images changes: each image is brought to a mean of {255 * report.brightness:.0f} of 255 before "
+        print(f"the exposure of the good images changes: each image is brought to a mean of {255 * report.brightness:.0f} of 255 before "
               "it is judged")
     print(report.calibration.promise)
     return 0

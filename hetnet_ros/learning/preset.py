@@ -25,8 +25,9 @@ class TrainingConfig:
     more steps.  batch: feature views per step.  learning_rate, weight_decay: of AdamW, cosine schedule
     after ``warmup`` steps.  views: cached variants of each image, the first one unchanged.  rotation: largest random
     rotation of a variant, degrees (0 where orientation matters, 180 where the part lies anyhow).  light: strength of
-    brightness, contrast, gamma and colour changes, 0..1.  brightness: ``even`` brings each image to one brightness before the
-    teachers see it, ``as_is`` does not, ``auto`` decides by how much that of the good images changes.  hard_fraction: share of hardest patches with full weight.
+    brightness, contrast, gamma and colour changes, 0..1.  exposure: ``changing`` brings each image to
+    one brightness before the teachers see it and varies light at full strength, ``fixed`` does neither, ``auto`` decides by the good
+    images, see ``with_exposure``.  hard_fraction: share of hardest patches with full weight.
     noise: ``lmgn`` (paper), ``gaussian`` or ``none``;  noise_boxes: boxes per step;  noise_side: largest side relative
     to the image;  neighbourhood: side of LMGN's window in patches.  noisy_share: share of a step's views
     that SD learns from.  teacher_target: weight of the teacher as SD's target beside SR.  stage_balance: how strongly
@@ -44,7 +45,7 @@ class TrainingConfig:
     views: int = 2
     rotation: float = 0.0
     light: float = 0.3
-    brightness: str = "as_is"
+    exposure: str = "fixed"
     hard_fraction: float = 1.0
     noise: str = "lmgn"
     noise_boxes: int = 4
@@ -69,8 +70,8 @@ class TrainingConfig:
             raise InputError(f"training.learning_rate is {self.learning_rate}: use a value above 0")
         if self.noise not in ("lmgn", "gaussian", "none"):
             raise InputError(f"training.noise is {self.noise!r}: use lmgn, gaussian or none")
-        if self.brightness not in ("auto", "as_is", "even"):
-            raise InputError(f"training.brightness is {self.brightness!r}: use auto, as_is or even")
+        if self.exposure not in ("auto", "fixed", "changing"):
+            raise InputError(f"training.exposure is {self.exposure!r}: use auto, fixed or changing")
         if self.calibration not in ("auto", "split", "cross"):
             raise InputError(f"training.calibration is {self.calibration!r}: use auto, split or cross")
 

@@ -23,11 +23,11 @@ from hetnet_ros.inspection.calibration import FALSE_REJECT, Calibration
 from hetnet_ros.inspection.domain import MAX_REFERENCES
 from hetnet_ros.learning.alignment import stage_offsets
 from hetnet_ros.learning.bag_images import BagSource, load_bag_images
-from hetnet_ros.learning.brightness import with_brightness
 from hetnet_ros.learning.calibrate import check_rate, fit_calibration
 from hetnet_ros.learning.checkpoint import checkpoint_path, fingerprint, load_checkpoint, save_checkpoint
 from hetnet_ros.learning.cross import cross_scores, folds_for
 from hetnet_ros.learning.domain_limits import held_out_distances, image_digests, learn_limits, left_out_distances
+from hetnet_ros.learning.exposure import with_exposure
 from hetnet_ros.learning.feature_cache import fill_cache
 from hetnet_ros.learning.good_images import load_good_images
 from hetnet_ros.learning.held_out import learn_places, score_held_out
@@ -85,7 +85,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     size = preset.network.image_size
     good = load_bag_images(bag, size, progress) if bag else load_good_images(
         Path(data), size, preset.training.max_images, progress, paths)
-    preset = with_brightness(preset, good.images)
+    asked, preset = preset, with_exposure(preset, good.images)
     weights = [resolve_weights(t.model, (weight_files or {}).get(t.model))
                for t in (preset.network.cnn, preset.network.transformer)]
     torch.manual_seed(seed)
@@ -116,7 +116,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     if not np.isfinite(scores.scores).all():
         raise InputError("teaching diverged (the network gives values that are not finite): lower training.learning_rate")
     calibration = fit_calibration(scores.scores, scores.peaks, false_reject=false_reject)
-    domain = learn_limits(apart, scores.levels, good.images, preset, seed)
+    domain = learn_limits(apart, scores.levels, good.images, asked, seed)  # what the cell shows, not what it is taught to bear
     records = tuple(TeacherRecord(config.model, found.sha256)
                     for config, found in zip((preset.network.cnn, preset.network.transformer), weights))
     summary = TrainingSummary(len(good.images), len(held), good.min_size, good.max_size, trainer.step, seed,
