@@ -43,13 +43,13 @@ def find_set(root: Path, name: str) -> Path:
 
 
 def measure(train: Path, test: Path, preset: Preset, seed: int, device: str, keep: Path | None = None) -> dict[str, float]:
-    """Teach on ``train``, evaluate on ``test``; fractions and seconds.  keep: where the model stays."""
+    """Teach on ``train``, evaluate on ``test``; fractions, seconds and the steps taken.  keep: where the model stays."""
     with tempfile.TemporaryDirectory() as folder:
         report = teach(train, keep or Path(folder) / "model.safetensors", preset, seed=seed, device=device)
         result = evaluate(PartInspector.load(report.model, device), open_dataset(test), progress=True)
     total = result.total
     return {"image_auroc": total.image_auroc.value, "pixel_auroc": total.pixel_auroc.value, "aupro": total.aupro.value,
-            "teach_s": report.seconds}
+            "teach_s": report.seconds, "steps": report.steps}
 
 
 def averaged(runs: list[dict[str, float]]) -> dict[str, object]:
@@ -120,8 +120,7 @@ def main() -> int:
     preset = load_preset(args.preset)
     if args.steps:
         preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=args.steps, epochs=0))
-    results: dict[str, object] = {"preset": preset.name, "image_size": preset.network.image_size,
-                                  "steps": preset.training.steps, "seeds": args.seeds}
+    results: dict[str, object] = {"preset": preset.name, "image_size": preset.network.image_size, "seeds": args.seeds}
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     lines = []
     for name in args.sets:
@@ -130,7 +129,7 @@ def main() -> int:
                         args.models and model_file(args.models, name, seed)) for seed in seeds]
         results[name] = row = averaged(runs)
         lines.append(f"{name:16s} {100 * row['image_auroc']:6.2f} {100 * row['pixel_auroc']:6.2f} {100 * row['aupro']:6.2f} "
-                     f"{row['teach_s']:8.0f}   (I-AUROC deviation {100 * row['image_auroc_std']:.2f})")
+                     f"{row['steps']:7.0f} {row['teach_s']:8.0f}   (I-AUROC deviation {100 * row['image_auroc_std']:.2f})")
         print(lines[-1], file=sys.stderr, flush=True)
         if name == "magnetic_tile" and not args.no_cross_exposure:
             crossed = [cross_exposure(category, preset, seed, args.device) for seed in seeds]
@@ -140,8 +139,8 @@ def main() -> int:
                 lines.append(f"{way:16s} {100 * figures['image_auroc']:6.2f}   against "
                              f"{100 * figures['same_exposure_image_auroc']:.2f} at the same exposure")
     results["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"preset {preset.name}, {preset.network.image_size} px, {preset.training.steps} steps, {args.seeds} seeds, peak "
-          f"memory {results['peak_memory_mb']:.0f} MB\nset              I-AUROC P-AUROC AUPRO  teach s")
+    print(f"preset {preset.name}, {preset.network.image_size} px, {args.seeds} seeds, peak memory "
+          f"{results['peak_memory_mb']:.0f} MB\nset              I-AUROC P-AUROC AUPRO   steps  teach s")
     print("\n".join(lines))
     if args.json:
         args.json.write_text(json.dumps(results, indent=1))
