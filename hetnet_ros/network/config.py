@@ -40,6 +40,8 @@ class NetworkConfig:
     it is.  Teaching can set it, see ``TrainingConfig``.
     embedding: width of the one-class embedding and of the students' tokens, a multiple of 8.  depth: blocks of a student.
     dropout: of the embedding, in training.
+    place_embedding: students know where on the image each patch stands (ours), by a learned position embedding; for parts that
+    lie still, ``Preset.rotated`` switches it off.
     map_student: whose output enters the anomaly map: ``reconstruction``, ``denoising``, or the mean of ``both``.
     local_target: students reproduce the CNN's stages; off, with ``global_target``, is the ablation with a Transformer alone.
     global_target: students also reproduce the mean of the Transformer's blocks (an extension of ours).
@@ -60,6 +62,7 @@ class NetworkConfig:
     embedding: int = 256
     depth: int = 4
     dropout: float = 0.2
+    place_embedding: bool = False
     map_student: str = "both"
     local_target: bool = True
     global_target: bool = True

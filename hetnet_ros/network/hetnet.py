@@ -42,7 +42,8 @@ class HetNet(nn.Module):
         self.mhf = MHF(config.fusion_widths)
         global_channels = global_[0][0] if config.global_target else 0
         stages = tuple((channels, height // local[-1][1]) for channels, height, _ in local) if config.local_target else ()
-        sizes = (3 * config.fusion_widths[2], stages, config.embedding, config.depth, config.dropout, global_channels)
+        sizes = (3 * config.fusion_widths[2], stages, config.embedding, config.depth, config.dropout, global_channels,
+                 local[-1][1] * local[-1][2] if config.place_embedding else 0)
         self.reconstruction = Student(*sizes)
         self.denoising = Student(*sizes)
         self.stage_weights = (1.0,) * len(stages) + ((config.global_weight,) if config.global_target else ())

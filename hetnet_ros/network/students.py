@@ -83,12 +83,15 @@ class Student(nn.Module):
     (B, channels, H_3, W_3) -> tuple of reproduced features: the CNN's stages, shallow to deep, (B, C_k, H_k, W_k), and,
     when ``global_channels`` > 0, the Transformer's feature (B, global_channels, H_3, W_3) as a last element (ours).
     stages: channels C_k of each stage, and how many times finer than the last its grid is.  depth: token blocks.
+    places: H_3 * W_3, for a learned position embedding that tells each token where it stands (ours): plain metal is rebuilt
+    only where it belongs, and a missing hole is seen.  0: none, and a student knows nothing of places.
     """
 
     def __init__(self, channels: int, stages: tuple[tuple[int, int], ...], width: int, depth: int, dropout: float,
-                 global_channels: int = 0) -> None:
+                 global_channels: int = 0, places: int = 0) -> None:
         super().__init__()
         self.embedding = OCE(channels, width, dropout)
+        self.places = nn.Parameter(torch.zeros(1, places, width)) if places else None
         self.blocks = nn.ModuleList(TokenBlock(width) for _ in range(depth))
         if global_channels:
             stages = (*stages, (global_channels, 1))
@@ -96,6 +99,8 @@ class Student(nn.Module):
 
     def forward(self, fused: Tensor) -> tuple[Tensor, ...]:
         tokens = self.embedding(fused)
+        if self.places is not None:
+            tokens = tokens + self.places.to(tokens.dtype)
         merged = torch.zeros_like(tokens)
         for block in self.blocks:
             tokens = block(tokens)

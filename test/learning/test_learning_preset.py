@@ -38,3 +38,9 @@ def test_an_unknown_name_lists_the_presets_and_an_absent_file_is_named():
         load_preset("fast")
     with pytest.raises(InputError, match="nowhere.yaml cannot be read"):
         load_preset("nowhere.yaml")
+
+
+def test_only_parts_that_lie_still_are_taught_with_their_places():
+    edge = load_preset("edge")
+    assert edge.network.place_embedding and edge.rotated(0).network.place_embedding
+    assert not edge.rotated(10).network.place_embedding

@@ -140,10 +140,21 @@ def test_mhf_and_oce_reach_the_bottleneck_the_paper_draws():
     assert [o.shape[1:] for o in outputs] == [(6, 16, 16), (7, 8, 8), (8, 4, 4), (9, 4, 4)]
 
 
+def test_students_know_the_place_by_their_embedding_alone():
+    torch.manual_seed(0)
+    alike = torch.randn(1, 48, 1, 1).expand(1, 48, 4, 4)
+    blind, placed = (Student(48, ((8, 1),), 32, 2, 0.2, places=places).eval() for places in (0, 16))
+    with torch.no_grad():
+        placed.places.normal_()
+        (same,), (other,) = blind(alike), placed(alike)
+    torch.testing.assert_close(same, same[..., :1, :1].expand_as(same))
+    assert float(other.flatten(2).std(2).min()) > 0
+
+
 @pytest.mark.parametrize("change", [{"use_local": False}, {"use_global": False}, {"use_algf": False},
                                     {"global_target": False}, {"local_target": False}, {"local_target": False, "use_local": False},
                                     {"map_student": "reconstruction"}, {"map_student": "denoising"}, {"score": "top"},
-                                    {"combination": "geometric"}])
+                                    {"combination": "geometric"}, {"place_embedding": True}])
 def test_every_ablation_runs(change, images):
     maps, scores, _ = HetNet(dataclasses.replace(CONFIG, **change)).eval()(images)
     assert maps.shape == (2, 64, 64) and bool(torch.isfinite(scores).all())
