@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hetnet_ros.network.dropout import ByteDropout
+
 
 class OCE(nn.Module):
     """One-class embedding: fused feature (B, channels, H, W) -> tokens (B, H * W, width).
@@ -24,8 +26,8 @@ class OCE(nn.Module):
     def __init__(self, channels: int, width: int, dropout: float) -> None:
         super().__init__()
         self.reduce = nn.Sequential(
-            nn.LayerNorm(channels), nn.Dropout(dropout), nn.Linear(channels, 2 * width), nn.GELU(), nn.Dropout(dropout),
-            nn.Linear(2 * width, width), nn.Dropout(dropout))
+            nn.LayerNorm(channels), ByteDropout(dropout), nn.Linear(channels, 2 * width), nn.GELU(), ByteDropout(dropout),
+            nn.Linear(2 * width, width), ByteDropout(dropout))
 
     def forward(self, fused: Tensor) -> Tensor:
         return self.reduce(fused.flatten(2).transpose(1, 2))
@@ -43,7 +45,8 @@ class LinearAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         b, n, width = tokens.shape
         query_key, value = self.qkv(tokens).split((2 * width, width), 2)
-        query, key = (F.elu(query_key) + 1).view(b, n, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        positive = query_key.clamp_max(0).exp() + query_key.relu()  # elu + 1, without its slow kernel for bfloat16
+        query, key = positive.view(b, n, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         value = value.view(b, n, self.heads, width // self.heads).transpose(1, 2)
         norm = query @ key.mean(2, keepdim=True).transpose(2, 3)
         mixed = (query @ (key.transpose(2, 3) @ value / n)) / norm

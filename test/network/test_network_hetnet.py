@@ -12,7 +12,7 @@ from hetnet_ros.network.config import NetworkConfig, TeacherConfig
 from hetnet_ros.network.fusion import ALGF, MHF
 from hetnet_ros.network.hetnet import HetNet
 from hetnet_ros.network.losses import stage_loss
-from hetnet_ros.network.students import OCE, Student
+from hetnet_ros.network.students import OCE, LinearAttention, Student
 from hetnet_ros.network.teachers import MOST_GAIN, Teacher, TeacherFeatures
 
 CNN = TeacherConfig("tf_efficientnet_lite0", (1, 2, 3), 64, (0.5,) * 3, (0.5,) * 3)
@@ -338,3 +338,12 @@ def test_the_map_of_both_students_is_the_mean_of_theirs(images):
             maps[choice] = network(images)[0]
     torch.testing.assert_close(maps["both"], (maps["reconstruction"] + maps["denoising"]) / 2)
     assert not torch.allclose(maps["reconstruction"], maps["denoising"])
+
+
+def test_linear_attention_is_that_of_elu_plus_one():
+    attention = LinearAttention(16, heads=2)
+    tokens = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(1))
+    query, key, value = (part.view(2, 5, 2, 8).transpose(1, 2) for part in attention.qkv(tokens).chunk(3, 2))
+    similarity = (torch.nn.functional.elu(query) + 1) @ (torch.nn.functional.elu(key) + 1).transpose(2, 3)
+    mixed = similarity / similarity.sum(3, keepdim=True) @ value
+    torch.testing.assert_close(attention(tokens), attention.out(mixed.transpose(1, 2).reshape(2, 5, 16)))
