@@ -99,10 +99,19 @@ def run(args: argparse.Namespace) -> int:
     print(replay_text(result))
     if labels is None:
         print("no labels: detection is not measured; hetnet label helps to write them")
+    elif not done.stopped:
+        _warn_of_unrecorded(labels, [(frame.index, frame.stamp_ns) for frame in done.frames])
     for name, path in (("results", args.json), ("report", args.report)):
         if path:
             print(f"{name}: {path}")
     return 130 if done.stopped.startswith("interrupted") else 0
+
+
+def _warn_of_unrecorded(labels: Labels, frames: list[tuple[int, int]]) -> None:
+    missing = labels.unrecorded(frames)
+    if missing:
+        print(f"warning: {len(missing)} of {labels.count} labels in {labels.source} name frames that are not in this recording, such as "
+              f"{missing[0]}: correct them, or give this recording's labels with --labels")
 
 
 def _check(args: argparse.Namespace) -> None:

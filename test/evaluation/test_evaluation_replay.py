@@ -246,6 +246,15 @@ def test_a_bag_without_labels_is_timed_and_without_frames_refused(tiny_model, tm
     assert "no frame of /camera/image_raw" in capsys.readouterr().err
 
 
+def test_labels_that_reach_beyond_the_recording_are_a_warning(tiny_model, tmp_path, capsys):
+    write_bag(tmp_path / "short", [made_up_part(i) for i in range(3)])
+    (tmp_path / "short.labels.csv").write_text("frame,label\n0-1,good\n2-7,dent\n")
+    assert main(["replay", str(tmp_path / "short"), "--model", str(tiny_model)]) == 0
+    assert "warning: 1 of 2 labels" in (out := capsys.readouterr().out) and "such as frame 2-7" in out
+    assert main(["replay", str(tmp_path / "short"), "--model", str(tiny_model), "--frames", "2"]) == 0
+    assert "warning" not in capsys.readouterr().out
+
+
 def test_several_cameras_are_an_axis_of_the_conditions(tiny_model, tmp_path, capsys):
     write_bag(tmp_path / "two", [made_up_part(i) for i in range(4)], topics=("/left/image", "/right/image"))
     write_label_file(tmp_path / "two.labels.json", ["good"] * 4)

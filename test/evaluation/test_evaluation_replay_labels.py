@@ -43,6 +43,13 @@ def test_stamps_in_ns_and_in_seconds(tmp_path, stamp):
     assert labels.find(99, 1_700_000_001_000_000_000) is None
 
 
+def test_labels_of_frames_that_were_not_recorded_are_named(tmp_path):
+    frames = [(number, 1_000_000_000 + number) for number in range(8)]
+    labels = read_labels(csv_file(tmp_path, "frame,stamp,label\n0-3,,good\n4-9,,dent\n12,1.000000007,good\n,2.5,dent\n,0.5-1.000000003,good\n"))
+    assert labels.unrecorded(frames) == ["stamp 2500000000", "frame 4-9"]
+    assert read_labels(csv_file(tmp_path, "frame,label\n0-7,good\n")).unrecorded(frames) == []
+
+
 @pytest.mark.parametrize("suffix", [".json", ".csv"])
 def test_what_is_written_reads_the_same(tmp_path, suffix):
     cv2.imwrite(str(tmp_path / "m.png"), np.full((9, 9), 255, np.uint8))

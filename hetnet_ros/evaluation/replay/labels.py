@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -64,6 +64,9 @@ class Span:
     last: int
     label: FrameLabel
 
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
 
 @dataclass(frozen=True, eq=False)
 class Labels:
@@ -102,6 +105,17 @@ class Labels:
         """Entries in the file."""
         return max(len(self.frames), len(self.stamps), len(self.parts))
 
+    def unrecorded(self, frames: Iterable[tuple[int, int]]) -> list[str]:
+        """The entries, such as ``frame 7-300``, that name frames which are not among ``frames``, (number, stamp in ns) each: numbers
+        that do not occur, or a stamp, or span of stamps, in which no frame lies.  An entry with both is found by either."""
+        pairs = list(frames)
+        numbers, stamps = sorted({number for number, _ in pairs}), sorted({stamp for _, stamp in pairs})
+        found = {id(span.label) for span in self.stamps if _inside(stamps, span)}
+        found |= {id(span.label) for span in self.frames if _inside(numbers, span) == span.last - span.first + 1}
+        missing = {id(span.label): f"{kind} {span}" for kind, spans in (("stamp", self.stamps), ("frame", self.frames)) for span in spans
+                   if id(span.label) not in found}
+        return list(missing.values())
+
     def with_parts(self, part_at: Mapping[int, str]) -> Labels:
         """The labels by part turned into labels by stamp; ``part_at`` gives the part at each stamp (ns).
 
@@ -122,3 +136,8 @@ class Labels:
 def _look(spans: list[Span], starts: list[int], value: int) -> FrameLabel | None:
     place = bisect.bisect_right(starts, value) - 1
     return spans[place].label if place >= 0 and value <= spans[place].last else None
+
+
+def _inside(ordered: list[int], span: Span) -> int:
+    """How many of ``ordered`` lie in the span."""
+    return bisect.bisect_right(ordered, span.last) - bisect.bisect_left(ordered, span.first)
