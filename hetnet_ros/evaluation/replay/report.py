@@ -83,7 +83,7 @@ def _warnings(result: ReplayResult) -> list[str]:
 
 def _tiles(result: ReplayResult) -> list[tuple[str, str]]:
     timing = result.timing
-    boxes = [(f"{timing.rate_hz:.1f}", "frames a second")]
+    boxes = [(f"{timing.rate_hz:.1f}", "frames a second" + (", pauses counted" if result.run.mode == "live" else ""))]
     slow = timing.latency or timing.stages[-1]
     if math.isfinite(slow.p95):
         boxes.append((f"{slow.p95:.0f} ms", f"p95 {'from image to verdict' if timing.latency else 'of one inspection'}"))

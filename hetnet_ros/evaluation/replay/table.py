@@ -91,7 +91,7 @@ def timing_rows(result: ReplayResult) -> list[tuple[str, ...]]:
 def timing_lines(result: ReplayResult) -> list[str]:
     """Rates, stamps and drops as sentences."""
     timing, transport = result.timing, result.run.transport
-    lines = [f"{timing.rate_hz:.1f} frames a second inspected"]
+    lines = [f"{timing.rate_hz:.1f} frames a second inspected" + (", the recording's pauses counted" if transport else "")]
     if not math.isnan(timing.bag_rate_hz):
         lines[0] += f"; recorded at {timing.bag_rate_hz:.1f} a second, jitter {timing.bag_jitter_ms:.1f} ms"
     if timing.backward_stamps:

@@ -24,7 +24,8 @@ class Spread:
 
 @dataclass(frozen=True)
 class Timing:
-    """rate_hz: frames inspected per second of replay.  bag_rate_hz: frames per second as recorded, NaN if unknown.
+    """rate_hz: frames inspected per second of replay, which live follows the recording, pauses and all.
+    bag_rate_hz: frames per second as recorded, NaN if unknown.
     bag_jitter_ms: standard deviation of the time between recorded stamps, pauses (over five times the median) left out.
     backward_stamps: frames stamped before their predecessor.  stages: decode to total.  latency: from publishing to
     verdict, live only, else None.  dropped: published frames without a verdict; 0 offline."""
