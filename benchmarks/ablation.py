@@ -78,8 +78,9 @@ def spread(seeds: list[Figures]) -> dict[str, dict[str, float | None]]:
 
 
 def lines(results: dict) -> list[str]:
+    seen = ", cropped to the part" if results["crop"] == "part" else ""
     text = [f"preset {results['preset']}, {results['image_size']} px, {results['steps']} steps, {results['seeds']} seed(s), on "
-            f"{results['data']}, peak memory {results['peak_memory_mb']:.0f} MB", "per cent, mean and deviation over the seeds"]
+            f"{results['data']}{seen}, peak memory {results['peak_memory_mb']:.0f} MB", "per cent, mean and deviation over the seeds"]
     for table in (table for table in TABLES if results[table]):
         text += ["", f"{table:18}" + "".join(f"{heading:>16}" for heading in HEADINGS)]
         for name, row in results[table].items():
@@ -99,7 +100,7 @@ def main() -> int:
     where = args.data.resolve().name if args.data else f"the grid, {' '.join(args.faces)}"
     results: dict[str, object] = {"preset": preset.name, "image_size": preset.network.image_size,
                                   "steps": preset.training.steps, "seeds": args.seeds, "data": where,
-                                  "modules": {}, "noise": {}}
+                                  "crop": "none" if args.data else args.crop, "modules": {}, "noise": {}}
     with tempfile.TemporaryDirectory() as folder:
         tasks = [grid.Task(where, args.data, args.data)] if args.data else grid.write_grid(args, Path(folder))
         known: list[tuple[Variant, dict]] = []

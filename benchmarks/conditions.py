@@ -12,11 +12,11 @@ What the figures are: within a model, images are pooled, since they share its th
 surface's row is its model's figure over all conditions; a resolution's or illumination's row is the mean, over the models, of
 the figure on the images of that condition; the total is the mean of the models' figures over all their images.
 
-With --peers-python, PatchCore on the CNN teacher and AnomalyDINO on the Transformer teacher (anomalib; the same weight files,
-see requirements-peers.txt) learn from the same good images, of which HetNet holds some back to weigh its stages, at 256 and
-252 px; their maps and scores go through the same evaluation.  AnomalyDINO reads block 7 counted from 0, the deepest that
-HetNet uses, and not the last one: later blocks of the packaged weights were tuned for another task and are unusable here.  The
-peers are run with one seed only.
+All detectors look at the same part of each picture, see --crop. With --peers-python, PatchCore on the CNN teacher and
+AnomalyDINO on the Transformer teacher (anomalib; the same weight files, see requirements-peers.txt) learn from the same
+good images, of which HetNet holds some back to weigh its stages, at 256 and 252 px; their maps and scores go through the
+same evaluation. AnomalyDINO reads block 7 counted from 0, the deepest that HetNet uses, and not the last one: later blocks
+of the packaged weights were tuned for another task and are unusable here. The peers are run with one seed only.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> int:
     results: dict[str, object] = {
         "preset": preset.name, "image_size": preset.network.image_size, "seeds": args.seeds,
         "taught": args.taught, "counts": {"train": args.train, "good": args.good, "defects": args.defects},
-        "models": "one model" if args.one_model else "a model for each surface"}
+        "crop": args.crop, "models": "one model" if args.one_model else "a model for each surface"}
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.keep or Path(temporary)
         tasks = grid.write_grid(args, folder / "images", args.one_model)
@@ -85,8 +85,9 @@ def main() -> int:
 def lines(results: dict, reports: dict[str, ConditionReport]) -> list[str]:
     """The tables, HetNet's first, and the totals beside each other."""
     counts = results["counts"]
+    seen = "cropped to the part" if results["crop"] == "part" else "whole images"
     text = [f"preset {results['preset']}, {results['image_size']} px, {results['steps']} steps, {results['seeds']} seed(s), "
-            f"{results['models']}; taught on {' '.join(results['taught'])}, {counts['train']} images each; tested on "
+            f"{results['models']}, {seen}; taught on {' '.join(results['taught'])}, {counts['train']} images each; tested on "
             f"{counts['good']} good and {counts['defects']} defective images of each surface and condition", LEGEND]
     names = ["hetnet", *(name for name in reports if name != "hetnet")]
     for name in names:

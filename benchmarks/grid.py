@@ -19,6 +19,7 @@ from typing import Sequence
 from hetnet_ros.cell.dataset import Recipe, parse_conditions, write
 from hetnet_ros.cell.defects import KINDS
 from hetnet_ros.cell.faces import FACES
+from hetnet_ros.cell.framing import part_frame
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.condition_report import AxisMean, ConditionReport, ConditionRow, mark_worst
 from hetnet_ros.evaluation.condition_sources import find_conditions
@@ -27,6 +28,7 @@ from hetnet_ros.evaluation.evaluator import evaluate
 from hetnet_ros.evaluation.figures import Figures, mean_figures
 from hetnet_ros.evaluation.json_file import metric_values
 from hetnet_ros.evaluation.result import EvaluationResult
+from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.part_inspector import PartInspector
 from hetnet_ros.learning.preset import Preset, load_preset
 from hetnet_ros.learning.teach import TeachReport, teach
@@ -39,11 +41,13 @@ TAUGHT_SEED, TESTED_SEED = 0, 1
 
 @dataclass(frozen=True)
 class Task:
-    """taught, tested: category folders in MVTec layout, which may be one and the same."""
+    """taught, tested: category folders in MVTec layout, which may be one and the same.  crop: the part of each image that
+    detectors look at."""
 
     name: str
     taught: Path
     tested: Path
+    crop: Crop = Crop()
 
 
 def add_arguments(parser: argparse.ArgumentParser, faces: Sequence[str], seeds: int, steps: int | None) -> None:
@@ -56,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser, faces: Sequence[str], seeds: 
     parser.add_argument("--train", type=int, default=10, help="images taught from, for each face and taught condition (default: 10)")
     parser.add_argument("--good", type=int, default=2, help="good test images for each face and condition (default: 2)")
     parser.add_argument("--defects", type=int, default=4, help="defective test images for each face and condition (default: 4)")
+    parser.add_argument("--crop", choices=("part", "none"), default="part",
+                        help="what all detectors look at. part: the smallest part of the picture that holds every part of the face, "
+                        "however it and the robot are off; none: the whole picture (default: part)")
     parser.add_argument("--preset", default="edge", help="preset, by name or path (default: edge)")
     parser.add_argument("--steps", type=int, default=steps, help=f"optimiser steps (default: {steps or 'as the preset says'})")
     parser.add_argument("--seeds", type=int, default=seeds, help=f"number of seeds, from 0 (default: {seeds})")
@@ -95,7 +102,8 @@ def write_grid(args: argparse.Namespace, folder: Path, one_model: bool = False) 
         raise InputError(f"{folder} is not empty: give another folder")
     tasks = []
     for name, group in {"all": faces}.items() if one_model else {face: (face,) for face in faces}.items():
-        task = Task(name, folder / name / "taught", folder / name / "tested")
+        crop = Crop(*part_frame(group)) if args.crop == "part" else Crop()
+        task = Task(name, folder / name / "taught", folder / name / "tested", crop)
         for recipe, where in ((Recipe(group, taught, args.train, 0, 0, seed=TAUGHT_SEED), task.taught),
                               (Recipe(group, tested, 0, args.good, args.defects, seed=TESTED_SEED), task.tested)):
             written = sum(1 for _ in write(recipe, where))
@@ -108,7 +116,8 @@ def teach_and_evaluate(task: Task, model: Path, preset: Preset, seed: int, devic
     """The evaluation of a model taught for this task, and what teaching it took."""
     began = time.monotonic()
     say(f"{model.stem}: teaching")
-    report = teach(task.taught, model, preset, seed=seed, device=device, part_name=task.name, progress=sys.stderr.isatty())
+    report = teach(task.taught, model, preset, seed=seed, device=device, part_name=task.name, progress=sys.stderr.isatty(),
+                   crop=task.crop)
     dataset = open_dataset(task.tested)
     result = evaluate(PartInspector.load(model, device), dataset, progress=sys.stderr.isatty(),
                       conditions=find_conditions(dataset))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -19,8 +20,10 @@ from hetnet_ros.evaluation.condition_sources import find_conditions
 from hetnet_ros.evaluation.conditions import Condition, Conditions
 from hetnet_ros.evaluation.datasets import LabelledDataset, open_dataset
 from hetnet_ros.evaluation.evaluator import image_counts
+from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.image_files import list_images, read_rgb
-from hetnet_ros.inspection.maps import at_source_size
+from hetnet_ros.inspection.maps import in_place
+from hetnet_ros.inspection.result import Box
 from hetnet_ros.learning.good_images import good_folder
 from hetnet_ros.network.weights import resolve_weights
 from hetnet_ros.resources import cache_directory
@@ -52,9 +55,10 @@ def measure(name: str, python: Path, tasks: Sequence[grid.Task], folder: Path, s
             dataset = open_dataset(task.tested)
             maps = [str(folder / f"{name}_{index:05d}.npy") for index in range(len(dataset.images))]
             request = {"good": [str(path) for path in list_images(good_folder(task.taught))],
-                       "test": [str(image.path) for image in dataset.images], "maps": maps, "seconds": seconds}
+                       "test": [str(image.path) for image in dataset.images], "maps": maps, "seconds": seconds,
+                       "crop": dataclasses.astuple(task.crop)}
             answer = _ask(process, request, f"{name} failed with {python}; what it said is above")
-            reports.append(report_maps(dataset, answer["scores"], [Path(path) for path in maps]))
+            reports.append(report_maps(dataset, answer["scores"], [Path(path) for path in maps], task.crop))
             learned, memory = learned + answer["fit_s"], answer["peak_memory_mb"]
             grid.say(f"{name} {task.name}: learned in {answer['fit_s']:.0f} s, "
                      f"I-AUROC {100 * reports[-1].total.image_auroc.value:.2f}")
@@ -73,11 +77,12 @@ def _ask(process: subprocess.Popen, request: dict, failure: str) -> dict:
     return json.loads(answer)
 
 
-def report_maps(dataset: LabelledDataset, scores: Sequence[float], maps: Sequence[Path]) -> ConditionReport:
-    """The report on square maps, .npy files that are removed, raised to the images' sizes as HetNet's are."""
+def report_maps(dataset: LabelledDataset, scores: Sequence[float], maps: Sequence[Path], crop: Crop = Crop()) -> ConditionReport:
+    """The report on square maps of the images' ``crop``, .npy files that are removed, raised to the images' sizes as HetNet's are."""
     counts = []
     for image, path in zip(dataset.images, maps, strict=True):
-        counts.append(image_counts(image, at_source_size(np.load(path), read_rgb(image.path).shape[:2])))
+        height, width = read_rgb(image.path).shape[:2]
+        counts.append(image_counts(image, in_place(np.load(path), crop.of(Box(0, 0, width, height)), (height, width))))
         path.unlink()
     conditions = find_conditions(dataset) or Conditions((), (Condition(),) * len(dataset.images), "none")
     return report_conditions(conditions, scores, [image.is_defective for image in dataset.images], counts)

@@ -3,7 +3,8 @@ this in the peers' Python.
 
     peer_maps.py NAME WEIGHTS_FOLDER
 
-Speaks lines of JSON.  Reads {"good": [image], "test": [image], "maps": [file to write], "seconds": budget}; a fresh model
+Speaks lines of JSON.  Reads {"good": [image], "test": [image], "maps": [file to write], "seconds": budget, "crop": [x, y, width,
+height]}; a fresh model
 learns from the good images, the map of each test image is written as .npy, float32, square; answers {"scores": [...], "fit_s",
 "peak_memory_mb"}.  The budget is what Dinomaly, the one that is trained step by step, may take.
 """
@@ -21,7 +22,8 @@ import peers
 import torch
 
 from hetnet_ros.inspection.image_files import read_rgb
-from hetnet_ros.inspection.preprocessing import resize, to_tensor
+from hetnet_ros.inspection.crop import Crop
+from hetnet_ros.inspection.preprocessing import cropped, to_tensor
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 NORMALISATION = {"patchcore": ([0.5] * 3, [0.5] * 3), "anomaly_dino": IMAGENET, "dinomaly": IMAGENET}
@@ -42,16 +44,16 @@ def main() -> int:
         torch.manual_seed(0)  # where the coreset begins
         np.random.seed(0)  # the projection in which it is chosen
         began = time.monotonic()
-        model = make().train()
+        model, crop = make().train(), Crop(*request["crop"])
         if name == "dinomaly":
-            train(model, torch.cat(list(batches(name, request["good"]))), request["seconds"], began)
+            train(model, torch.cat(list(batches(name, request["good"], crop))), request["seconds"], began)
         else:
-            remember(model, name, request["good"])
+            remember(model, name, request["good"], crop)
         with torch.inference_mode():
             fitted, scores = time.monotonic(), []
             model.eval()
             files = iter(request["maps"])
-            for batch in batches(name, request["test"]):
+            for batch in batches(name, request["test"], crop):
                 found = model(batch)
                 scores += found.pred_score.flatten().tolist()
                 for one in found.anomaly_map[:, 0].float().numpy():
@@ -62,9 +64,9 @@ def main() -> int:
 
 
 @torch.inference_mode()
-def remember(model: torch.nn.Module, name: str, good: list[str]) -> None:
+def remember(model: torch.nn.Module, name: str, good: list[str], crop: Crop) -> None:
     """Fill the memory of a detector that has one."""
-    for batch in batches(name, good):
+    for batch in batches(name, good, crop):
         model(batch)
     if name == "patchcore":
         model.subsample_embedding(peers.CORESET)
@@ -105,11 +107,11 @@ def train(model: torch.nn.Module, images: torch.Tensor, seconds: float, began: f
             schedule.step()
 
 
-def batches(name: str, paths: list[str]):  # noqa: ANN201
-    """float (B, 3, S, S), normalised; the last one may be smaller."""
+def batches(name: str, paths: list[str], crop: Crop):  # noqa: ANN201
+    """float (B, 3, S, S), cropped and normalised; the last one may be smaller."""
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in NORMALISATION[name])
     for start in range(0, len(paths), BATCH):
-        images = [resize(read_rgb(Path(path)), peers.SIZE[name]) for path in paths[start:start + BATCH]]
+        images = [cropped(read_rgb(Path(path)), crop, peers.SIZE[name]) for path in paths[start:start + BATCH]]
         yield (to_tensor(np.stack(images)) - mean) / std
 
 

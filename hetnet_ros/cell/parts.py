@@ -17,6 +17,12 @@ from hetnet_ros.cell.defects import KINDS, DefectSpec, random_defect
 from hetnet_ros.cell.scene import Render, render
 
 
+PART_PLAY = (1.5, 1.5, 1.5)
+"""How far a part lies off at jitter 1, each way: mm along x and y, degrees."""
+CAMERA_PLAY = (1.5, 1.5, 0.8, 4.0)
+"""How far the robot misses its viewpoint at jitter 1, each way: lean along x and y and roll in degrees, distance in mm."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One part on its place: the face shown, its number, the seed of its surface, how it lies, and its defects (at
@@ -55,7 +61,7 @@ def draw_part(
     """Part ``index`` of ``seed``.  With ``defect_probability`` it has one defect of one of ``kinds``; 0 gives the
     same part without it.  ``jitter`` scales how far it lies off: up to 1.5 mm and 1.5 degrees."""
     rng = np.random.default_rng((seed, index, 11))
-    x, y, turn = rng.uniform(-1.5, 1.5, 3) * jitter
+    x, y, turn = rng.uniform(-np.array(PART_PLAY), PART_PLAY) * jitter
     surface_seed = int(rng.integers(1 << 31))
     spoiled = rng.random() < defect_probability
     kind = kinds[int(rng.integers(len(kinds)))] if kinds else ""
@@ -70,18 +76,22 @@ def draw_shot(
     jitter 1, in conditions that vary as :func:`~hetnet_ros.cell.conditions.vary` says."""
     rng = np.random.default_rng((part.seed, number, 13))
     u = rng.uniform(-1, 1, 5) * jitter
+    return Shot(missed(viewpoint, u[:4] * CAMERA_PLAY), vary(Conditions.at(illumination), rng, jitter), number)
+
+
+def missed(viewpoint: CameraPose, by: np.ndarray) -> CameraPose:
+    """The viewpoint missed by (4,): lean along x and y and roll in degrees, distance in mm."""
     # A small lean to any side; composed with the viewpoint's by adding the two as vectors.
     lean = np.radians(viewpoint.azimuth_deg)
-    vector = viewpoint.tilt_deg * np.array([np.cos(lean), np.sin(lean)]) + 1.5 * u[:2]
-    pose = CameraPose(
+    vector = viewpoint.tilt_deg * np.array([np.cos(lean), np.sin(lean)]) + by[:2]
+    return CameraPose(
         float(min(np.hypot(*vector), 60.0)),
         float(np.degrees(np.arctan2(vector[1], vector[0]))),
-        viewpoint.roll_deg + 0.8 * float(u[2]),
-        viewpoint.distance_mm + 4.0 * float(u[3]),
+        viewpoint.roll_deg + float(by[2]),
+        viewpoint.distance_mm + float(by[3]),
         viewpoint.target_x,
         viewpoint.target_y,
     )
-    return Shot(pose, vary(Conditions.at(illumination), rng, jitter), number)
 
 
 def photograph(part: Part, shot: Shot, camera: PinholeCamera = PinholeCamera()) -> Render:

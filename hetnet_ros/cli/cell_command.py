@@ -156,7 +156,9 @@ def _write_bag(args: argparse.Namespace) -> int:
 def _write_data_set(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
+    from hetnet_ros.cell.camera import PinholeCamera
     from hetnet_ros.cell.dataset import write
+    from hetnet_ros.cell.framing import part_frame
 
     recipe = _recipe(args)
     _clear(args.folder, args.force)
@@ -172,10 +174,12 @@ def _write_data_set(args: argparse.Namespace) -> int:
             pass
     except OSError as error:
         raise InputError(f"cannot write to {args.folder}: {error.strerror or error}") from None
+    camera = PinholeCamera.of_size(recipe.conditions[0].width, recipe.conditions[0].height)
+    frame = " ".join(f"{share:g}" for share in part_frame(recipe.faces, camera, jitter=recipe.jitter))
     print(
         f"{args.folder}: {recipe.count} images of {len(recipe.faces)} face{'s' * (len(recipe.faces) > 1)} in "
         f"{len(recipe.conditions)} condition{'s' * (len(recipe.conditions) > 1)}; "
-        f"teach with: hetnet train {args.folder} -o cell.safetensors"
+        f"teach with: hetnet train {args.folder} -o cell.safetensors --crop {frame}"
     )
     return 0
 

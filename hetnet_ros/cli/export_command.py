@@ -62,5 +62,5 @@ def _good_images(model: Path, folder: Path):
     from hetnet_ros.inspection.artifact import MAX_EXAMPLES, load_artifact
     from hetnet_ros.learning.good_images import load_good_images
 
-    size = load_artifact(model).card.network.image_size
-    return load_good_images(folder, size, MAX_EXAMPLES, progress=False).images
+    card = load_artifact(model).card
+    return load_good_images(folder, card.network.image_size, MAX_EXAMPLES, progress=False, crop=card.crop).images

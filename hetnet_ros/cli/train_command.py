@@ -24,6 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rotation", type=float, metavar="DEGREES",
                         help="largest rotation a good part may have beyond what the images show; 180 where it lies anyhow "
                              "(default: the preset's)")
+    parser.add_argument("--crop", type=float, nargs=4, metavar=("X", "Y", "W", "H"),
+                        help="part of each image that the model looks at, now and in every inspection: left edge, upper edge, width "
+                             "and height as shares of the image, 0 to 1; close around the part, small defects are seen better "
+                             "(default: the whole image)")
     parser.add_argument("--false-reject", type=float, metavar="RATE",
                         help="share of good images that may be rejected; hetnet calibrate can change it later (default: 0.01)")
     parser.add_argument("--calibration", choices=("auto", "split", "cross"),
@@ -43,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from hetnet_ros.inspection.calibration import FALSE_REJECT
     from hetnet_ros.inspection.conformal import smallest_rate
+    from hetnet_ros.inspection.crop import Crop
     from hetnet_ros.learning.checkpoint import checkpoint_path
     from hetnet_ros.learning.preset import load_preset
     from hetnet_ros.learning.teach import teach
@@ -56,12 +61,13 @@ def run(args: argparse.Namespace) -> int:
     preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, **changes))
     if not 0 <= args.seed < 2**31:
         raise InputError(f"--seed is {args.seed}: use 0 to {2**31 - 1}")
+    crop = Crop(*args.crop) if args.crop else Crop()
     bag = _bag_source(args)
     try:
         report = teach(args.data, args.output, preset, seed=args.seed, device=args.device, part_name=args.name,
                        resume=args.resume, weight_files=_weight_files(args.weights),
                        paths=_images_of_known_set(args.data), bag=bag,
-                       false_reject=FALSE_REJECT if args.false_reject is None else args.false_reject)
+                       false_reject=FALSE_REJECT if args.false_reject is None else args.false_reject, crop=crop)
     except KeyboardInterrupt:
         checkpoint = checkpoint_path(args.output)
         if checkpoint.exists():
@@ -74,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
     spared = f"calibrated across {report.folds} folds" if report.folds else f"{report.held_out} parts held out"
     print(f"{report.model}: model {report.model_id}, {report.taught} images taught and {spared}, "
           f"{report.steps} steps, loss {report.loss:.4f}, {report.seconds:.0f} s")
+    if not crop.is_whole:
+        print(f"it looks at the part {crop} of each image; what lies outside counts for nothing")
     print(f"PASS below score {thresholds.accept:.3f}, REJECT from {thresholds.reject:.3f}, UNCERTAIN between; "
           f"p-values go down to {smallest_rate(len(report.calibration.good_scores)):.3f}")
     if report.brightness:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.calibration import Calibration
+from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.domain import DomainLimits
 from hetnet_ros.inspection.image_statistics import StatisticLimits
 from hetnet_ros.network.config import NetworkConfig
@@ -27,7 +28,9 @@ from hetnet_ros.network.config import NetworkConfig
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+READ_VERSIONS = (2, 3)
+"""2 knew no crop: its models look at the whole image."""
 REFERENCES = "domain.references"
 """Name of the tensor with the taught views' descriptors, float16 (N, D)."""
 TAUGHT = "domain.taught"
@@ -68,7 +71,7 @@ class TrainingSummary:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Everything about a model but its tensors."""
+    """Everything about a model but its tensors.  crop: the part of each image that it was taught on and looks at."""
 
     part_name: str
     preset: str
@@ -77,6 +80,7 @@ class ModelCard:
     calibration: Calibration
     domain: DomainLimits
     training: TrainingSummary
+    crop: Crop = Crop()
     format_version: int = FORMAT_VERSION
 
 
@@ -134,9 +138,9 @@ def load_artifact(path: Path) -> Artifact:
         version = values["format_version"]
     except (ValueError, KeyError, TypeError):
         raise InputError(f"the card of model {path} is damaged: restore the file or teach the part again") from None
-    if version != FORMAT_VERSION:
-        raise InputError(f"model {path} has format version {version}, this hetnet reads {FORMAT_VERSION}: teach the part "
-                         "again or use the hetnet that made it")
+    if version not in READ_VERSIONS:
+        raise InputError(f"model {path} has format version {version}, this hetnet reads {READ_VERSIONS[0]} to {READ_VERSIONS[-1]}: "
+                         "teach the part again or use the hetnet that made it")
     if _digest(text, tensors) != digest:
         raise InputError(f"model {path} does not match its digest: it was changed or damaged; restore the file or teach "
                          "the part again")
@@ -169,8 +173,14 @@ def card_from_values(values: dict) -> ModelCard:
         teachers=tuple(TeacherRecord(**teacher) for teacher in values["teachers"]),
         calibration=Calibration(**_with_tuples(values["calibration"])),
         domain=DomainLimits(**{**values["domain"], "statistics": StatisticLimits(**values["domain"]["statistics"])}),
-        training=TrainingSummary(**_with_tuples(values["training"])),
-        format_version=values["format_version"])
+        training=TrainingSummary(**_with_tuples(values["training"])), crop=_crop(values))
+
+
+def _crop(values: dict) -> Crop:
+    try:
+        return Crop(**values["crop"]) if values["format_version"] > 2 else Crop()
+    except InputError as error:
+        raise ValueError(str(error)) from None
 
 
 def _with_tuples(values: dict) -> dict:

@@ -24,7 +24,8 @@ from hetnet_ros.inspection.artifact import ModelCard, card_from_values
 from hetnet_ros.inspection.backends.interface import BACKENDS, BackendKind, backend_kind
 from hetnet_ros.inspection.parity import Parity
 
-FORMAT = "hetnet-export-1"
+FORMAT = "hetnet-export-2"
+_READ = ("hetnet-export-1", FORMAT)  # 1 knew no crop
 SUFFIXES = (".onnx", ".xml")
 _KEY = "hetnet"
 
@@ -93,8 +94,8 @@ def read_exported(path: Path) -> Description:
         text, digest = beside.read_text(errors="replace"), _hash(graph_files(path))
     try:
         values = json.loads(text)
-        if values["format"] != FORMAT:
-            raise ValueError(f"format {values['format']!r}, this hetnet reads {FORMAT!r}")
+        if values["format"] not in _READ:
+            raise ValueError(f"format {values['format']!r}, this hetnet reads {' and '.join(_READ)}")
         description = Description(
             card=card_from_values(values["card"]), model_id=str(values["model_id"]), backend=BACKENDS[values["backend"]],
             parity=Parity(**values["parity"]), arrays={name: _from_base64(entry) for name, entry in values["arrays"].items()})

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from hetnet_ros.inspection.calibration import Calibration
-from hetnet_ros.inspection.result import Inspection
+from hetnet_ros.inspection.result import Box, Inspection
 
 
 def source_map(inspection: Inspection) -> np.ndarray:
@@ -21,11 +21,15 @@ def source_map(inspection: Inspection) -> np.ndarray:
     """
     if inspection.anomaly_map is None:
         raise ValueError("this inspection carries no anomaly map")
-    raw, roi = np.asarray(inspection.anomaly_map, np.float32), inspection.roi
-    resized = at_source_size(raw, (roi.height, roi.width))
-    if (roi.height, roi.width) == tuple(inspection.source_size):
+    return in_place(np.asarray(inspection.anomaly_map, np.float32), inspection.roi, inspection.source_size)
+
+
+def in_place(raw_map: np.ndarray, roi: Box, size: tuple[int, int]) -> np.ndarray:
+    """A map, float32, that covers ``roi`` of an image, at that image's (height, width), 0 outside."""
+    resized = at_source_size(raw_map, (roi.height, roi.width))
+    if (roi.height, roi.width) == tuple(size):
         return resized
-    full = np.zeros(inspection.source_size, np.float32)
+    full = np.zeros(size, np.float32)
     full[roi.y : roi.y + roi.height, roi.x : roi.x + roi.width] = resized
     return full
 

@@ -27,8 +27,8 @@ from hetnet_ros.inspection.result import Box, Inspection, StageTimings, Verdict
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """An image to inspect: uint8 RGB (H, W, 3); the part of it that is cut out for the network (None: all of it); and the
-    region outside of which nothing counts."""
+    """An image to inspect: uint8 RGB (H, W, 3); the part of it that is looked at (None: all of it), of which the model's crop
+    is cut out for the network; and the region outside of which nothing counts."""
 
     rgb: np.ndarray
     roi: Box | None = None
@@ -127,7 +127,7 @@ class PartInspector:
         Raises as :meth:`inspect` does, if any of them cannot be inspected.
         """
         started = time.perf_counter()
-        boxes = [checked_roi(view.rgb, view.roi) for view in views]
+        boxes = [self.card.crop.of(checked_roi(view.rgb, view.roi)) for view in views]
         size = self.card.network.image_size
         insides = [None if view.region is None else view.region.inside(view.rgb.shape[:2], box, (size, size))
                    for view, box in zip(views, boxes)]

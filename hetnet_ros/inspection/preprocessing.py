@@ -1,6 +1,6 @@
 """From a camera image to the network's input.
 
-The region of interest is cut out and resized to the network's square as 8-bit colour; the backend does the rest.  Shrinking
+The region of interest, and of it the model's crop, is cut out and resized to the network's square as 8-bit colour; the backend does the rest.  Shrinking
 averages areas, so that fine texture does not alias into false detail.
 """
 
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.image_files import MIN_SIDE_PX
 from hetnet_ros.inspection.result import Box
 
@@ -48,6 +49,11 @@ def resize(rgb: np.ndarray, size: int) -> np.ndarray:
 def cut(rgb: np.ndarray, roi: Box, size: int) -> np.ndarray:
     """uint8 (H, W, 3) and a checked region -> uint8 (size, size, 3)."""
     return resize(rgb[roi.y:roi.y + roi.height, roi.x:roi.x + roi.width], size)
+
+
+def cropped(rgb: np.ndarray, crop: Crop, size: int) -> np.ndarray:
+    """uint8 (H, W, 3) -> uint8 (size, size, 3): what the network sees of a whole image.  Raises InputError as Crop.of does."""
+    return cut(rgb, crop.of(Box(0, 0, rgb.shape[1], rgb.shape[0])), size)
 
 
 def to_tensor(batch: np.ndarray) -> Tensor:

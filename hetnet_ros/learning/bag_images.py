@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.bags import BagFrame, choose_topics, image_frames, open_bag
+from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.image_files import MIN_SIDE_PX
-from hetnet_ros.inspection.preprocessing import resize
+from hetnet_ros.inspection.preprocessing import cropped
 from hetnet_ros.learning.good_images import MIN_IMAGES, GoodImages
 
 MOST_IMAGES = 100
@@ -43,27 +44,27 @@ class BagSource:
     parts: Mapping[int, str] = field(default_factory=dict)
 
 
-def load_bag_images(source: BagSource, size: int, progress: bool = True) -> GoodImages:
-    """The chosen frames, resized to ``size``.
+def load_bag_images(source: BagSource, size: int, progress: bool = True, crop: Crop = Crop()) -> GoodImages:
+    """The chosen frames, cut to ``crop`` and resized to ``size``.
 
     Raises InputError for a bag or topic that cannot be used, or where fewer than four frames remain.
     """
     skipped: list[str] = []
     numbers, thumbnails = [], []
-    for frame, rgb in _usable(source, skipped, progress, "looking through the bag"):
+    for frame, _, image in _usable(source, crop, size, skipped, progress, "looking through the bag"):
         numbers.append(frame.index)
-        thumbnails.append(_thumbnail(rgb))
+        thumbnails.append(_thumbnail(image))
     if len(numbers) < MIN_IMAGES:
         why = f" (first problem: {skipped[0]})" if skipped else ""
         raise InputError(f"{source.path} holds {len(numbers)} usable frames{why}: teaching needs at least {MIN_IMAGES} "
                          "frames of defect-free parts, 20 or more for verdicts you can rely on")
     chosen = {numbers[place] for place in most_diverse(np.stack(thumbnails), source.most)}
     images, paths, sizes, taken = [], [], [], []
-    for frame, rgb in _usable(source, [], progress, "reading images"):
+    for frame, shape, image in _usable(source, crop, size, [], progress, "reading images"):
         if frame.index in chosen:
-            images.append(resize(rgb, size))
+            images.append(image)
             paths.append(source.path / f"{frame.index}")
-            sizes.append(rgb.shape[:2])
+            sizes.append(shape)
             taken.append(frame.index)
     heights, widths = zip(*sizes)
     return GoodImages(np.stack(images), tuple(paths), (min(heights), min(widths)), (max(heights), max(widths)),
@@ -99,8 +100,9 @@ def most_diverse(points: np.ndarray, count: int) -> np.ndarray:
     return np.sort(chosen)
 
 
-def _usable(source: BagSource, skipped: list[str], progress: bool, what: str) -> Iterator[tuple[BagFrame, np.ndarray]]:
-    """Each frame that may be taught from, decoded."""
+def _usable(source: BagSource, crop: Crop, size: int, skipped: list[str], progress: bool,
+            what: str) -> Iterator[tuple[BagFrame, tuple[int, int], np.ndarray]]:
+    """Each frame that may be taught from, its (height, width), and what the network sees of it, uint8 (size, size, 3)."""
     bag = open_bag(source.path)
     topics = choose_topics(bag, [source.topic] if source.topic else [])
     frames = tqdm(image_frames(bag, topics), desc=what, unit="frame", total=topics[0].count, disable=not progress,
@@ -110,13 +112,14 @@ def _usable(source: BagSource, skipped: list[str], progress: bool, what: str) ->
             continue
         try:
             rgb = frame.rgb()
+            if min(rgb.shape[:2]) < MIN_SIDE_PX:
+                skipped.append(f"frame {frame.index} is only {rgb.shape[1]}x{rgb.shape[0]} pixels")
+                continue
+            image = cropped(rgb, crop, size)
         except InputError as error:
             skipped.append(f"frame {frame.index}: {error}")
             continue
-        if min(rgb.shape[:2]) < MIN_SIDE_PX:
-            skipped.append(f"frame {frame.index} is only {rgb.shape[1]}x{rgb.shape[0]} pixels")
-            continue
-        yield frame, rgb
+        yield frame, rgb.shape[:2], image
     skipped.extend(bag.losses)
 
 

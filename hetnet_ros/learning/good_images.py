@@ -11,14 +11,15 @@ from tqdm import tqdm
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.image_files import list_images, read_rgb
-from hetnet_ros.inspection.preprocessing import resize
+from hetnet_ros.inspection.crop import Crop
+from hetnet_ros.inspection.preprocessing import cropped
 
 MIN_IMAGES = 4
 
 
 @dataclass(frozen=True)
 class GoodImages:
-    """images: uint8 (N, S, S, 3) RGB.  paths: where each came from.  min_size, max_size: (height, width) on disk, px.
+    """images: uint8 (N, S, S, 3) RGB, cropped.  paths: where each came from.  min_size, max_size: (height, width) on disk, px.
     skipped: one line for each file that could not be used.  parts: int64 (N,), equal for images that show the same part and
     are therefore alike; None where each shows another."""
 
@@ -49,9 +50,9 @@ def good_folder(data: Path) -> Path:
 
 
 def load_good_images(data: Path, size: int, max_images: int, progress: bool = True,
-                     paths: Sequence[Path] | None = None) -> GoodImages:
-    """Read a folder's images, or ``paths`` where they are given, resized to ``size``; more than ``max_images`` are sampled
-    evenly over the sorted names.
+                     paths: Sequence[Path] | None = None, crop: Crop = Crop()) -> GoodImages:
+    """Read a folder's images, or ``paths`` where they are given, cut to ``crop`` and resized to ``size``; more than
+    ``max_images`` are sampled evenly over the sorted names.
 
     Files that cannot be read are skipped and listed.  Raises InputError where fewer than four images remain.
     """
@@ -63,10 +64,11 @@ def load_good_images(data: Path, size: int, max_images: int, progress: bool = Tr
     for path in tqdm(paths, desc="reading images", unit="img", disable=not progress, leave=False):
         try:
             rgb = read_rgb(path)
+            image = cropped(rgb, crop, size)
         except InputError as error:
-            skipped.append(str(error))
+            skipped.append(str(error) if str(path) in str(error) else f"{path}: {error}")
             continue
-        images.append(resize(rgb, size))
+        images.append(image)
         kept.append(path)
         sizes.append(rgb.shape[:2])
     if len(images) < MIN_IMAGES:

@@ -14,7 +14,7 @@ from hetnet_ros.inspection.artifact import TAUGHT, load_artifact, save_artifact
 from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.image_files import list_images, read_rgb
 from hetnet_ros.inspection.part_inspector import PartInspector
-from hetnet_ros.inspection.preprocessing import resize
+from hetnet_ros.inspection.preprocessing import cropped
 from hetnet_ros.learning.calibrate import DefectReport, check_rate, fit_calibration, refine_with_defects, with_rate
 from hetnet_ros.learning.domain_limits import image_digests
 from hetnet_ros.learning.good_images import load_good_images
@@ -54,7 +54,7 @@ def recalibrate(model: Path, output: Path, data: Path | None = None, defects: Pa
     if data is not None or defects is not None:
         inspector = PartInspector.load(model, device)
     if data is not None:
-        found = load_good_images(Path(data), card.network.image_size, 10**6, progress)
+        found = load_good_images(Path(data), card.network.image_size, 10**6, progress, crop=card.crop)
         unseen = ~np.isin(image_digests(found.images).numpy(), artifact.tensors[TAUGHT].numpy())
         images, taught, skipped = found.images[unseen], int((~unseen).sum()), found.skipped
         if len(images) < LEAST_IMAGES:
@@ -71,17 +71,17 @@ def recalibrate(model: Path, output: Path, data: Path | None = None, defects: Pa
 
 
 def _defective(folder: Path, card) -> np.ndarray:
-    """All images in ``folder`` and the folders in it, at the network's size."""
+    """All images in ``folder`` and the folders in it, as the network sees them."""
     folders = [Path(folder), *(sorted(p for p in Path(folder).iterdir() if p.is_dir()) if Path(folder).is_dir() else ())]
     paths = [path for one in folders for path in list_images(one)]
     if not paths:
         raise InputError(f"{folder} holds no images of defective parts: give a folder of them, or one of folders by kind")
-    return np.stack([resize(read_rgb(path), card.network.image_size) for path in paths])
+    return np.stack([cropped(read_rgb(path), card.crop, card.network.image_size) for path in paths])
 
 
 def _scores(inspector: PartInspector, images: np.ndarray, progress: bool) -> tuple[np.ndarray, np.ndarray]:
-    found = [inspector.inspect(image) for image in tqdm(images, desc="scoring", unit="img", disable=not progress)]
-    scores = np.array([one.raw_score for one in found])
+    found = [inspector.runner(image[None]) for image in tqdm(images, desc="scoring", unit="img", disable=not progress)]
+    scores = np.array([float(one.scores[0]) for one in found])
     if not np.isfinite(scores).all():
         raise InputError("the model gives scores that are not finite for some of the images: teach the part again")
-    return scores, np.array([one.anomaly_map.max() for one in found])
+    return scores, np.array([one.maps.max() for one in found])

@@ -20,6 +20,7 @@ from hetnet_ros.inspection.artifact import (
     save_artifact)
 from hetnet_ros.inspection.backends.torch_backend import resolve_device
 from hetnet_ros.inspection.calibration import FALSE_REJECT, Calibration
+from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.domain import MAX_REFERENCES
 from hetnet_ros.learning.alignment import stage_offsets
 from hetnet_ros.learning.bag_images import BagSource, load_bag_images
@@ -65,14 +66,14 @@ class TeachReport:
 def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: str = "auto", part_name: str | None = None,
           resume: bool = False, weight_files: dict[str, str] | None = None, progress: bool = True,
           paths: Sequence[Path] | None = None, bag: BagSource | None = None,
-          false_reject: float = FALSE_REJECT) -> TeachReport:
+          false_reject: float = FALSE_REJECT, crop: Crop = Crop()) -> TeachReport:
     """Teach the part shown in ``data`` and write the model to ``output``.
 
     paths: the good images, where ``data`` is laid out in a way that does not tell them by itself.
     bag: which frames to use, where ``data`` is a rosbag2 recording.
     weight_files: timm model name -> safetensors file, for teachers that are nowhere else.  resume: go on from the
-    checkpoint beside ``output``.  false_reject: share of good images that may be rejected.  Ctrl-C writes that checkpoint
-    and raises KeyboardInterrupt.
+    checkpoint beside ``output``.  false_reject: share of good images that may be rejected.  crop: the part of each image that the
+    model looks at, in teaching and for good.  Ctrl-C writes that checkpoint and raises KeyboardInterrupt.
     Raises InputError for data, settings, device or paths that cannot be used; ``output`` is then untouched.
     """
     started = time.monotonic()
@@ -83,8 +84,8 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
         read_tensors(checkpoint_path(output), "checkpoint")  # what is not there is said before the features are computed
     target = resolve_device(device)
     size = preset.network.image_size
-    good = load_bag_images(bag, size, progress) if bag else load_good_images(
-        Path(data), size, preset.training.max_images, progress, paths)
+    good = load_bag_images(bag, size, progress, crop) if bag else load_good_images(
+        Path(data), size, preset.training.max_images, progress, paths, crop)
     asked, preset = preset, with_exposure(preset, good.images)
     weights = [resolve_weights(t.model, (weight_files or {}).get(t.model))
                for t in (preset.network.cnn, preset.network.transformer)]
@@ -121,7 +122,8 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
                     for config, found in zip((preset.network.cnn, preset.network.transformer), weights))
     summary = TrainingSummary(len(good.images), len(held), good.min_size, good.max_size, trainer.step, seed,
                               preset.training.views, trainer.loss, folds)
-    card = ModelCard(part_name or _name(Path(data)), preset.name, preset.network, records, calibration, domain, summary)
+    card = ModelCard(part_name or _name(Path(data)), preset.name, preset.network, records, calibration, domain, summary,
+                     crop)
     shown = good.images[held] if len(held) else good.images
     examples = torch.from_numpy(shown[:: -(-len(shown) // MAX_EXAMPLES)])
     model_id = save_artifact(output, card, {**network.trained_state(), REFERENCES: references, EXAMPLES: examples,

@@ -11,6 +11,7 @@ import pytest
 
 from hetnet_ros.cell.dataset import Recipe, parse_conditions, write
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.evaluation.condition_report import report_conditions
 from hetnet_ros.evaluation.conditions import Conditions
 from hetnet_ros.evaluation.datasets import open_dataset
@@ -61,13 +62,14 @@ def test_figures_of_several_models_are_averaged_and_never_pooled(benchmark):
 def test_conditions_prints_a_table_for_each_detector_and_says_when_peers_are_left_out(benchmark):
     conditions, report = benchmark("conditions"), of_one_surface("front", 1.0, True)
     costs = {"teach_s": 3.0, "peak_memory_mb": 900.0}
-    results = {"preset": "edge", "image_size": 320, "steps": 5, "seeds": 1, "models": "a model for each surface", "taught": ["high_200"],
+    results = {"preset": "edge", "image_size": 320, "steps": 5, "seeds": 1, "crop": "part", "models": "a model for each surface", "taught": ["high_200"],
                "counts": {"train": 1, "good": 1, "defects": 1}, "hetnet": costs, "patchcore": costs}
     alone = "\n".join(conditions.lines(results, {"hetnet": report}))
     assert "resolution 150" in alone and "worst" in alone and "peers left out: give --peers-python" in alone
     both = conditions.lines(results, {"patchcore": report, "hetnet": report})
     assert both.index("hetnet") < both.index("patchcore") and "left out" not in "\n".join(both)
     assert [line.split()[0] for line in both[-2:]] == ["hetnet", "patchcore"]
+    assert "cropped to the part" in alone and "whole images" in conditions.lines({**results, "crop": "none"}, {"hetnet": report})[0]
 
 
 def test_every_row_of_the_ablation_is_a_network_and_rows_in_both_tables_are_the_same(benchmark):
@@ -88,7 +90,7 @@ def test_ablation_gives_mean_and_deviation_over_seeds_and_null_where_nothing_is_
     no_masks = ablation.Figures(report[0].image_auroc, *[type(report[0].aupro).undefined("no masks")] * 2)
     row = ablation.spread([no_masks])
     assert row["mean"]["aupro"] is None and row["std"]["aupro"] is None and row["mean"]["image_auroc"] == 1.0
-    results = {"preset": "edge", "image_size": 320, "steps": 5, "seeds": 1, "data": "x", "peak_memory_mb": 1.0,
+    results = {"preset": "edge", "image_size": 320, "steps": 5, "seeds": 1, "data": "x", "crop": "none", "peak_memory_mb": 1.0,
                "modules": {"both": row}, "noise": {}}
     assert [line.split() for line in ablation.lines(results)][-1] == ["both", "100.00", "±", "0.00", "-", "-"]
 
@@ -106,13 +108,14 @@ def test_a_peers_maps_are_raised_to_the_images_and_scored_against_their_masks(be
     """Maps that are the masks, shrunk to the peer's square, and scores that are the truth: nothing can be better."""
     for _ in write(Recipe(("front",), parse_conditions(["150"]), 0, 1, 1, size_scale=2.0), tmp_path / "set"):
         pass
-    dataset, files = open_dataset(tmp_path / "set"), []
+    dataset, files, crop = open_dataset(tmp_path / "set"), [], Crop(0.1, 0.1, 0.8, 0.8)
     for index, image in enumerate(dataset.images):
         mask = image.mask((112, 150))
-        small = np.zeros((128, 128), np.float32) if mask is None else cv2.resize(mask.astype(np.float32), (128, 128))
+        small = (np.zeros((128, 128), np.float32) if mask is None
+                 else cv2.resize(mask[11:101, 15:135].astype(np.float32), (128, 128)))
         files.append(tmp_path / f"{index}.npy")
         np.save(files[-1], small)
-    report = benchmark("peer_evaluation").report_maps(dataset, [float(i.is_defective) for i in dataset.images], files)
+    report = benchmark("peer_evaluation").report_maps(dataset, [float(i.is_defective) for i in dataset.images], files, crop)
     assert [row.value for row in report.rows_on("illumination")] == ["high", "mid", "low"]
     assert report.total.image_auroc.value == 1.0 and report.total.pixel_auroc.value > 0.99 and report.total.aupro.value > 0.95
     assert not any(path.exists() for path in files)
