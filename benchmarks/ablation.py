@@ -92,7 +92,7 @@ def lines(results: dict) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    grid.add_arguments(parser, faces=("front",), seeds=3, steps=300)
+    grid.add_arguments(parser, faces=("front",), seeds=3, steps=300, good=2, defects=4)
     parser.add_argument("--data", type=Path, help="a category folder in MVTec layout in place of the grid")
     parser.add_argument("--tables", nargs="+", choices=tuple(TABLES), default=list(TABLES), help="which (default: both)")
     args = parser.parse_args()

@@ -54,7 +54,7 @@ def hetnet(tasks: list[grid.Task], preset: Preset, args: argparse.Namespace, fol
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    grid.add_arguments(parser, faces=("all",), seeds=1, steps=None)
+    grid.add_arguments(parser, faces=("all",), seeds=1, steps=None, good=10, defects=15)
     parser.add_argument("--one-model", action="store_true", help="teach all surfaces together (default: a model for each)")
     parser.add_argument("--peers-python", type=Path, help="a Python with anomalib: see benchmarks/requirements-peers.txt")
     parser.add_argument("--keep", type=Path, help="folder, empty or new, in which images and models are kept")

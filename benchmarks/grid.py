@@ -50,16 +50,18 @@ class Task:
     crop: Crop = Crop()
 
 
-def add_arguments(parser: argparse.ArgumentParser, faces: Sequence[str], seeds: int, steps: int | None) -> None:
-    """Flags of the grid and of teaching; the defaults of these three differ."""
+def add_arguments(parser: argparse.ArgumentParser, faces: Sequence[str], seeds: int, steps: int | None, good: int,
+                  defects: int) -> None:
+    """Flags of the grid and of teaching; these defaults differ."""
     parser.add_argument("--faces", nargs="+", default=list(faces), metavar="FACE",
                         help=f"all, or some of {', '.join(FACES)} (default: {' '.join(faces)})")
     parser.add_argument("--taught", nargs="+", default=list(TAUGHT), metavar="C",
                         help="conditions that are taught, as hetnet cell --conditions takes them: mid_300, high, 600, all "
                         f"(default: {' '.join(TAUGHT)}); all twelve are tested")
     parser.add_argument("--train", type=int, default=10, help="images taught from, for each face and taught condition (default: 10)")
-    parser.add_argument("--good", type=int, default=2, help="good test images for each face and condition (default: 2)")
-    parser.add_argument("--defects", type=int, default=4, help="defective test images for each face and condition (default: 4)")
+    parser.add_argument("--good", type=int, default=good, help=f"good test images for each face and condition (default: {good})")
+    parser.add_argument("--defects", type=int, default=defects,
+                        help=f"defective test images for each face and condition (default: {defects})")
     parser.add_argument("--crop", choices=("part", "none"), default="part",
                         help="what all detectors look at. part: the smallest part of the picture that holds every part of the face, "
                         "however it and the robot are off; none: the whole picture (default: part)")

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              "(default: the preset's)")
     parser.add_argument("--crop", type=float, nargs=4, metavar=("X", "Y", "W", "H"),
                         help="part of each image that the model looks at, now and in every inspection: left edge, upper edge, width "
-                             "and height as shares of the image, 0 to 1; close around the part, small defects are seen better "
+                             "and height as shares of the image, 0 to 1; close around the part, small defects are drawn better "
                              "(default: the whole image)")
     parser.add_argument("--false-reject", type=float, metavar="RATE",
                         help="share of good images that may be rejected; hetnet calibrate can change it later (default: 0.01)")
