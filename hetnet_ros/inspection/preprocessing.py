@@ -1,7 +1,7 @@
 """From a camera image to the network's input.
 
-The region of interest, and of it the model's crop, is cut out and resized to the network's square as 8-bit colour; the backend does the rest.  Shrinking
-averages areas, so that fine texture does not alias into false detail.
+The region of interest, and of it the model's crop, is cut out and resized to the network's square as 8-bit colour; the
+backend does the rest.  Shrinking averages areas, so that fine texture does not alias into false detail.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.bags import BagFrame, choose_topics, image_frames, open_bag
 from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.image_files import MIN_SIDE_PX
-from hetnet_ros.inspection.preprocessing import cropped
+from hetnet_ros.inspection.preprocessing import cut
+from hetnet_ros.inspection.result import Box
 from hetnet_ros.learning.good_images import MIN_IMAGES, GoodImages
 
 MOST_IMAGES = 100
@@ -51,20 +52,20 @@ def load_bag_images(source: BagSource, size: int, progress: bool = True, crop: C
     """
     skipped: list[str] = []
     numbers, thumbnails = [], []
-    for frame, _, image in _usable(source, crop, size, skipped, progress, "looking through the bag"):
+    for frame, rgb, box in _usable(source, crop, skipped, progress, "looking through the bag"):
         numbers.append(frame.index)
-        thumbnails.append(_thumbnail(image))
+        thumbnails.append(_thumbnail(rgb[box.y:box.y + box.height, box.x:box.x + box.width]))
     if len(numbers) < MIN_IMAGES:
         why = f" (first problem: {skipped[0]})" if skipped else ""
         raise InputError(f"{source.path} holds {len(numbers)} usable frames{why}: teaching needs at least {MIN_IMAGES} "
                          "frames of defect-free parts, 20 or more for verdicts you can rely on")
     chosen = {numbers[place] for place in most_diverse(np.stack(thumbnails), source.most)}
     images, paths, sizes, taken = [], [], [], []
-    for frame, shape, image in _usable(source, crop, size, [], progress, "reading images"):
+    for frame, rgb, box in _usable(source, crop, [], progress, "reading images"):
         if frame.index in chosen:
-            images.append(image)
+            images.append(cut(rgb, box, size))
             paths.append(source.path / f"{frame.index}")
-            sizes.append(shape)
+            sizes.append(rgb.shape[:2])
             taken.append(frame.index)
     heights, widths = zip(*sizes)
     return GoodImages(np.stack(images), tuple(paths), (min(heights), min(widths)), (max(heights), max(widths)),
@@ -100,9 +101,9 @@ def most_diverse(points: np.ndarray, count: int) -> np.ndarray:
     return np.sort(chosen)
 
 
-def _usable(source: BagSource, crop: Crop, size: int, skipped: list[str], progress: bool,
-            what: str) -> Iterator[tuple[BagFrame, tuple[int, int], np.ndarray]]:
-    """Each frame that may be taught from, its (height, width), and what the network sees of it, uint8 (size, size, 3)."""
+def _usable(source: BagSource, crop: Crop, skipped: list[str], progress: bool,
+            what: str) -> Iterator[tuple[BagFrame, np.ndarray, Box]]:
+    """Each frame that may be taught from, decoded, and the part of it that is looked at."""
     bag = open_bag(source.path)
     topics = choose_topics(bag, [source.topic] if source.topic else [])
     frames = tqdm(image_frames(bag, topics), desc=what, unit="frame", total=topics[0].count, disable=not progress,
@@ -115,11 +116,11 @@ def _usable(source: BagSource, crop: Crop, size: int, skipped: list[str], progre
             if min(rgb.shape[:2]) < MIN_SIDE_PX:
                 skipped.append(f"frame {frame.index} is only {rgb.shape[1]}x{rgb.shape[0]} pixels")
                 continue
-            image = cropped(rgb, crop, size)
+            box = crop.of(Box(0, 0, rgb.shape[1], rgb.shape[0]))
         except InputError as error:
             skipped.append(f"frame {frame.index}: {error}")
             continue
-        yield frame, rgb.shape[:2], image
+        yield frame, rgb, box
     skipped.extend(bag.losses)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.image_files import list_images, read_rgb
 from hetnet_ros.inspection.crop import Crop
+from hetnet_ros.inspection.image_files import list_images, read_rgb
 from hetnet_ros.inspection.preprocessing import cropped
 
 MIN_IMAGES = 4
@@ -49,6 +49,18 @@ def good_folder(data: Path) -> Path:
     return data
 
 
+def read_cropped(path: Path, crop: Crop, size: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """What the network sees of an image file, uint8 (size, size, 3), and the file's (height, width).
+
+    Raises InputError, with the path, for a file that cannot be read or is too small for the crop.
+    """
+    rgb = read_rgb(path)
+    try:
+        return cropped(rgb, crop, size), rgb.shape[:2]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
 def load_good_images(data: Path, size: int, max_images: int, progress: bool = True,
                      paths: Sequence[Path] | None = None, crop: Crop = Crop()) -> GoodImages:
     """Read a folder's images, or ``paths`` where they are given, cut to ``crop`` and resized to ``size``; more than
@@ -63,14 +75,13 @@ def load_good_images(data: Path, size: int, max_images: int, progress: bool = Tr
     images, kept, sizes, skipped = [], [], [], []
     for path in tqdm(paths, desc="reading images", unit="img", disable=not progress, leave=False):
         try:
-            rgb = read_rgb(path)
-            image = cropped(rgb, crop, size)
+            image, shape = read_cropped(path, crop, size)
         except InputError as error:
-            skipped.append(str(error) if str(path) in str(error) else f"{path}: {error}")
+            skipped.append(str(error))
             continue
         images.append(image)
         kept.append(path)
-        sizes.append(rgb.shape[:2])
+        sizes.append(shape)
     if len(images) < MIN_IMAGES:
         found = f"{len(images)} usable image{'s' if len(images) != 1 else ''} of {len(paths)} files"
         why = f" (first problem: {skipped[0]})" if skipped else ""

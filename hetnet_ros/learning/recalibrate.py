@@ -12,12 +12,11 @@ from tqdm import tqdm
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import TAUGHT, load_artifact, save_artifact
 from hetnet_ros.inspection.calibration import Calibration
-from hetnet_ros.inspection.image_files import list_images, read_rgb
+from hetnet_ros.inspection.image_files import list_images
 from hetnet_ros.inspection.part_inspector import PartInspector
-from hetnet_ros.inspection.preprocessing import cropped
 from hetnet_ros.learning.calibrate import DefectReport, check_rate, fit_calibration, refine_with_defects, with_rate
 from hetnet_ros.learning.domain_limits import image_digests
-from hetnet_ros.learning.good_images import load_good_images
+from hetnet_ros.learning.good_images import load_good_images, read_cropped
 from hetnet_ros.learning.teach import check_model_output
 
 LEAST_IMAGES = 8
@@ -76,7 +75,7 @@ def _defective(folder: Path, card) -> np.ndarray:
     paths = [path for one in folders for path in list_images(one)]
     if not paths:
         raise InputError(f"{folder} holds no images of defective parts: give a folder of them, or one of folders by kind")
-    return np.stack([cropped(read_rgb(path), card.crop, card.network.image_size) for path in paths])
+    return np.stack([read_cropped(path, card.crop, card.network.image_size)[0] for path in paths])
 
 
 def _scores(inspector: PartInspector, images: np.ndarray, progress: bool) -> tuple[np.ndarray, np.ndarray]:
