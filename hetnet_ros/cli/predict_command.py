@@ -120,7 +120,10 @@ def _predict(inspector, path: Path, folder: Path, name: str, with_map: bool) -> 
     from hetnet_ros.inspection.overlay import draw_overlay
 
     rgb = read_rgb(path)
-    inspection = inspector.inspect(rgb)
+    try:
+        inspection = inspector.inspect(rgb)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     files = {"overlay": folder / f"{name}_overlay.png", "mask": folder / f"{name}_mask.png"}
     write_file(files["overlay"], _png(draw_overlay(rgb, inspection, inspector.calibration)))
     write_file(files["mask"], _png(source_mask(inspection, inspector.calibration)))

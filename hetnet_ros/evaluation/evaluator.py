@@ -82,7 +82,10 @@ def _inspect(
 ) -> tuple[ImageOutcome, np.ndarray]:
     rgb = read_rgb(image.path)
     begun = time.perf_counter()
-    inspection = inspector.inspect(rgb)
+    try:
+        inspection = inspector.inspect(rgb)
+    except InputError as error:
+        raise InputError(f"{image.path}: {error}") from None
     elapsed = time.perf_counter() - begun
     outcome = ImageOutcome(
         name=image.name,

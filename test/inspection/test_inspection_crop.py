@@ -94,6 +94,13 @@ def test_a_crop_that_is_no_part_of_an_image_is_refused(values, tmp_path, capsys)
     assert "no part of an image" in said and said.count("\n") == 1
 
 
+def test_an_image_too_small_for_the_crop_is_told_by_its_name(models, tmp_path, capsys):
+    small = write_images(tmp_path / "test" / "good", [np.zeros((18, 32, 3), np.uint8)]) / "000.png"
+    for words in (["predict", str(models[0]), str(small), "-o", str(tmp_path / "out")], ["evaluate", str(models[0]), str(tmp_path)]):
+        assert main([*words, "--device", "cpu"]) == 2
+        assert f"{small}: crop 0.25 0.125 0.5 0.75 leaves 16x14 px" in capsys.readouterr().err
+
+
 def test_an_image_too_small_for_the_crop_is_told(models, tmp_path, tiny_preset):
     with pytest.raises(InputError, match="leaves 16x14 px of 32x18"):
         PartInspector.load(models[0], "cpu").inspect(np.zeros((18, 32, 3), np.uint8))
