@@ -15,6 +15,7 @@ The rows are the paper's, and each changes HetNet as it is here, in one process 
   input and target, as in its other row.
 - both: local and global features are added, without ALGF's attention.  From here on the students reproduce both.
 - + ALGF, + LMGN: one of the two; full: both.
+- full + memory: with the memory of places (ours), as the preset has it; no other row has one.
 
 The first four rows are taught without noise.  The noise table is the full network under another noise.
 """
@@ -38,16 +39,18 @@ from hetnet_ros.learning.preset import Preset
 Variant = tuple[dict[str, object], str]
 """Changed settings of the network, and the noise."""
 
-PLAIN = {"use_algf": False}
+ALONE = {"place_memory": 0}
+PLAIN = {**ALONE, "use_algf": False}
 MODULES: dict[str, Variant] = {
     "CNN only": ({**PLAIN, "use_global": False, "global_target": False}, "none"),
     "Transformer only": ({**PLAIN, "use_local": False, "local_target": False}, "none"),
     "both": (PLAIN, "none"),
-    "+ ALGF": ({}, "none"),
+    "+ ALGF": (ALONE, "none"),
     "+ LMGN": (PLAIN, "lmgn"),
-    "full": ({}, "lmgn"),
+    "full": (ALONE, "lmgn"),
+    "full + memory": ({}, "lmgn"),
 }
-NOISE: dict[str, Variant] = {"none": ({}, "none"), "gaussian": ({}, "gaussian"), "lmgn": ({}, "lmgn")}
+NOISE: dict[str, Variant] = {name: (ALONE, name) for name in ("none", "gaussian", "lmgn")}
 TABLES = {"modules": MODULES, "noise": NOISE}
 HEADINGS = ("I-AUROC", "P-AUROC", "AUPRO")
 

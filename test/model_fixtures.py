@@ -27,6 +27,7 @@ network:
   image_level: 0.5
   place_level: 0.5
   place_embedding: true
+  place_memory: 8
 training: {steps: 120, batch: 4, views: 1, warmup: 5, learning_rate: 0.01, cache_mb: 64, calibration: split, exposure: changing}
 """
 

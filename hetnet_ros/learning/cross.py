@@ -18,6 +18,7 @@ from hetnet_ros.learning.alignment import stage_offsets
 from hetnet_ros.learning.feature_cache import FeatureCache
 from hetnet_ros.learning.held_out import Scores, score_held_out
 from hetnet_ros.learning.preset import TrainingConfig
+from hetnet_ros.learning.remember import remember_places
 from hetnet_ros.learning.trainer import Trainer, settle_batch_norm
 from hetnet_ros.network.anomaly_map import StageScale
 from hetnet_ros.network.hetnet import HetNet
@@ -52,6 +53,7 @@ def cross_scores(new_network: Callable[[], HetNet], cache: FeatureCache, images:
         view = CacheSubset(cache, kept, config.views)
         Trainer(network, view, config, seed, device).run(lambda _: None, progress)
         settle_batch_norm(network, view, device)
+        remember_places(network, view, config.views, device)
         network.anomaly_map.align(stage_offsets(network, images[kept], device, seed))
         found = score_held_out(network, view, images[held], device, config.stage_balance)
         scores[held], peaks[held], levels[held] = found.scores, found.peaks, found.levels

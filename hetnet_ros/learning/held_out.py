@@ -49,6 +49,6 @@ def score_held_out(network: HetNet, cache: FeatureCache, images: np.ndarray, dev
 
 @torch.inference_mode()
 def learn_places(network: HetNet, cache: FeatureCache, device: torch.device) -> None:
-    """What the taught views read where, sampled evenly from the cache."""
+    """What the taught views read where, sampled evenly from the cache, by the students alone: the memory holds these very images."""
     items = torch.linspace(0, len(cache) - 1, min(PLACE_VIEWS, len(cache))).long()
-    network.anomaly_map.learn_places(network.stage_distances(move(cache.batch(chosen), device)) for chosen in items.split(8))
+    network.anomaly_map.learn_places(network.student_distances(move(cache.batch(chosen), device)) for chosen in items.split(8))

@@ -90,14 +90,15 @@ class Preset:
 
     def rotated(self, degrees: float) -> "Preset":
         """The same for a part that may lie rotated by up to ``degrees`` beyond what its images show: twice the views, half as
-        many epochs again, a map whose stages are weighed more strongly, and students that do not know the place, since what lies
-        there is any part of it."""
+        many epochs again, a map whose stages are weighed more strongly, and neither students that know the place nor a memory of it,
+        since what lies there is any part of it."""
         if not degrees:
             return dataclasses.replace(self, training=dataclasses.replace(self.training, rotation=0.0))
         balance = 2.0 if self.network.combination == "geometric" else 1.0
         training = dataclasses.replace(self.training, rotation=degrees, views=2 * self.training.views,
                                        epochs=self.training.epochs * 3 // 2, stage_balance=balance)
-        return dataclasses.replace(self, network=dataclasses.replace(self.network, place_embedding=False), training=training)
+        return dataclasses.replace(
+            self, network=dataclasses.replace(self.network, place_embedding=False, place_memory=0), training=training)
 
 
 def preset_names() -> list[str]:

@@ -1,7 +1,7 @@
 """Teaches a part: good images in, one calibrated model file out.
 
 The order of the work is the order of this file: read, hold out, cache the teachers' features, train, settle the batch
-norms, measure where the stages look, calibrate on the images held out, write.
+norms, remember the places, measure where the stages look, calibrate on the images held out, write.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from hetnet_ros.learning.feature_cache import fill_cache
 from hetnet_ros.learning.good_images import load_good_images
 from hetnet_ros.learning.held_out import learn_places, score_held_out
 from hetnet_ros.learning.preset import Preset
+from hetnet_ros.learning.remember import remember_places
 from hetnet_ros.learning.trainer import Trainer, settle_batch_norm
 from hetnet_ros.network.hetnet import HetNet
 from hetnet_ros.network.weights import resolve_weights
@@ -100,6 +101,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
         checkpoint = checkpoint_path(output)
         _train(trainer, checkpoint, fingerprint(preset, seed, good.images), resume, progress)
         settle_batch_norm(network, cache, target)
+        remember_places(network, cache, preset.training.views, target)
         network.anomaly_map.align(stage_offsets(network.eval(), good.images[kept], target, seed))
         references = cache.descriptors(MAX_REFERENCES).half()
         if folds:

@@ -42,6 +42,8 @@ class NetworkConfig:
     dropout: of the embedding, in training.
     place_embedding: students know where on the image each patch stands (ours), by a learned position embedding; for parts that
     lie still, ``Preset.rotated`` switches it off.
+    place_memory: features of good parts that are kept at each place (ours), to which the nearest distance is one more stage of
+    the map; 0: none.  For parts that lie still, too.
     map_student: whose output enters the anomaly map: ``reconstruction``, ``denoising``, or the mean of ``both``.
     local_target: students reproduce the CNN's stages; off, with ``global_target``, is the ablation with a Transformer alone.
     global_target: students also reproduce the mean of the Transformer's blocks (an extension of ours).
@@ -63,6 +65,7 @@ class NetworkConfig:
     depth: int = 4
     dropout: float = 0.2
     place_embedding: bool = False
+    place_memory: int = 0
     map_student: str = "both"
     local_target: bool = True
     global_target: bool = True
@@ -89,6 +92,8 @@ class NetworkConfig:
         if self.combination != "geometric" and (self.image_level or self.place_level):
             raise InputError("network.image_level and network.place_level are for network.combination 'geometric': "
                              "leave them out or combine that way")
+        if not 0 <= self.place_memory <= 1024:
+            raise InputError(f"network.place_memory is {self.place_memory}: use 0 (none) to 1024 features at each place")
         if self.score not in ("max", "top"):
             raise InputError(f"network.score is {self.score!r}: use 'max' or 'top'")
         if self.image_size % 32 or self.image_size < 64:

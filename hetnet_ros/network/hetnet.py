@@ -14,6 +14,7 @@ from hetnet_ros.network.anomaly_map import AnomalyMap, cosine_distance
 from hetnet_ros.network.config import NetworkConfig
 from hetnet_ros.network.descriptor import image_descriptor
 from hetnet_ros.network.fusion import ALGF, MHF
+from hetnet_ros.network.place_memory import PlaceMemory
 from hetnet_ros.network.students import Student
 from hetnet_ros.network.teachers import HeterogeneousTeachers, Teacher, TeacherFeatures
 from hetnet_ros.network.weights import TeacherWeights
@@ -23,6 +24,7 @@ class HetNet(nn.Module):
     """The network.  Everything but ``teachers`` is trained and belongs to the model file.
 
     Members by the paper's names: ``teachers`` (HTE), ``algf``, ``mhf``, ``reconstruction`` (SR), ``denoising`` (SD).
+    ``memory`` (ours) is None without ``place_memory``.
     """
 
     def __init__(self, config: NetworkConfig, cnn_weights: TeacherWeights | None = None,
@@ -47,7 +49,9 @@ class HetNet(nn.Module):
         self.reconstruction = Student(*sizes)
         self.denoising = Student(*sizes)
         self.stage_weights = (1.0,) * len(stages) + ((config.global_weight,) if config.global_target else ())
-        self.anomaly_map = AnomalyMap(config.image_size, len(self.stage_weights), config.smoothing_sigma,
+        self.memory = PlaceMemory(config.place_memory, local[-1][1] * local[-1][2],
+                                  global_[0][0]) if config.place_memory else None
+        self.anomaly_map = AnomalyMap(config.image_size, len(self.stage_weights) + (self.memory is not None), config.smoothing_sigma,
                                       config.combination, config.score, config.top_fraction,
                                       config.image_level, config.place_level)
 
@@ -62,18 +66,30 @@ class HetNet(nn.Module):
         local = tuple(features.local) if self.config.local_target else ()
         if not self.config.global_target:
             return local
-        merged = sum(features.global_[1:], features.global_[0]) / len(features.global_)
-        if merged.shape[-2:] != features.local[-1].shape[-2:]:
-            merged = F.interpolate(merged, features.local[-1].shape[-2:], mode="bilinear", align_corners=False)
-        return (*local, merged)
+        return (*local, self._blocks_mean(features, 3))
+
+    def memory_feature(self, features: TeacherFeatures) -> Tensor:
+        """What the memory of places holds and is asked with: the mean of the Transformer's two shallower blocks, which see more at
+        one place than the deepest, (B, D, H_3, W_3)."""
+        return self._blocks_mean(features, 2)
+
+    @staticmethod
+    def _blocks_mean(features: TeacherFeatures, count: int) -> Tensor:
+        """Mean of the Transformer's first ``count`` blocks on the coarsest stage's grid."""
+        mean, grid = sum(features.global_[1:count], features.global_[0]) / count, features.local[-1].shape[-2:]
+        return mean if mean.shape[-2:] == grid else F.interpolate(mean, grid, mode="bilinear", align_corners=False)
 
     def map_from_features(self, features: TeacherFeatures) -> tuple[Tensor, Tensor]:
         """Anomaly map (B, S, S) and score (B,) from features already computed."""
         return self.anomaly_map(self.stage_distances(features))
 
     def stage_distances(self, features: TeacherFeatures) -> list[Tensor]:
+        """The map's stages before they are weighted and combined, (B, H_k, W_k): the students' distances, then the memory's."""
+        return self.student_distances(features) + ([self.memory(self.memory_feature(features))] if self.memory else [])
+
+    def student_distances(self, features: TeacherFeatures) -> list[Tensor]:
         """Cosine distances (B, H_k, W_k) between teacher and student at each stage, the mean over the students that enter
-        the map, before they are weighted and combined."""
+        the map."""
         students = {"reconstruction": [self.reconstruction], "denoising": [self.denoising],
                     "both": [self.reconstruction, self.denoising]}[self.config.map_student]
         fused, targets = self.fuse(features), self.targets(features)

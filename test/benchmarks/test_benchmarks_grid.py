@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 
 import cv2
@@ -75,9 +76,11 @@ def test_conditions_prints_a_table_for_each_detector_and_says_when_peers_are_lef
 def test_every_row_of_the_ablation_is_a_network_and_rows_in_both_tables_are_the_same(benchmark):
     ablation, preset = benchmark("ablation"), load_preset("edge")
     rows = {name: ablation.changed(preset, variant) for name, variant in (*ablation.MODULES.items(), *ablation.NOISE.items())}
-    assert rows["full"].network == preset.network and rows["full"].training == preset.training
+    assert rows["full + memory"].network == preset.network and rows["full + memory"].training == preset.training
+    assert rows["full"].network == dataclasses.replace(preset.network, place_memory=0)
+    assert [name for name, row in rows.items() if row.network.place_memory] == ["full + memory"]
     assert rows["lmgn"] == rows["full"] and rows["none"] == rows["+ ALGF"]
-    assert len({repr(row) for row in rows.values()}) == 7
+    assert len({repr(row) for row in rows.values()}) == 8
     assert not rows["Transformer only"].network.local_target and not rows["CNN only"].network.global_target
 
 

@@ -42,5 +42,7 @@ def test_an_unknown_name_lists_the_presets_and_an_absent_file_is_named():
 
 def test_only_parts_that_lie_still_are_taught_with_their_places():
     edge = load_preset("edge")
-    assert edge.network.place_embedding and edge.rotated(0).network.place_embedding
-    assert not edge.rotated(10).network.place_embedding
+    for still in (edge, edge.rotated(0)):
+        assert still.network.place_embedding and still.network.place_memory
+    turned = edge.rotated(10).network
+    assert not turned.place_embedding and not turned.place_memory

@@ -9,6 +9,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import load_artifact
@@ -45,6 +46,20 @@ def test_a_model_knows_what_good_images_read_where(tmp_path, tiny_data, short, c
     teach(tiny_data, model, preset, device="cpu", progress=False)
     places = load_artifact(model).tensors["anomaly_map.places"]
     assert places.shape == (4, 4) and places.std() > 0.01 and abs(float(places.mean())) < 1e-5
+
+
+@pytest.mark.parametrize("calibration, kept", [("split", 8), ("cross", 12)])
+def test_a_model_remembers_each_image_that_it_was_taught_on_and_none_held_out(tmp_path, short, calibration, kept):
+    data = write_images(tmp_path / "good", [made_up_part(seed) for seed in range(12)])
+    preset = dataclasses.replace(short, training=dataclasses.replace(short.training, calibration=calibration),
+                                 network=dataclasses.replace(short.network, place_memory=16))
+    model = tmp_path / "disc.safetensors"
+    report = teach(data, model, preset, device="cpu", progress=False)
+    assert report.taught == kept
+    memory = load_artifact(model).tensors["memory.kept"]
+    assert memory.shape == (16, 16, 128) and memory.dtype == torch.float16
+    norms = memory.float().norm(dim=2)
+    assert bool((norms[:, :kept] > 0).all()) and not bool(norms[:, kept:].any())
 
 
 def test_an_interrupted_run_resumes_to_the_model_it_would_have_become(tmp_path, tiny_data, short, monkeypatch):
