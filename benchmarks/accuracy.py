@@ -64,8 +64,10 @@ def model_file(folder: Path, name: str, seed: int) -> Path:
     return folder / f"{name}_{seed}.safetensors"
 
 
-def with_rotation(preset: Preset, name: str) -> Preset:
-    return preset.rotated(ROTATION[name]) if name in ROTATION else preset
+def preset_for(preset: Preset, name: str, steps: int | None = None) -> Preset:
+    """The preset as this set is taught: with its rotation, and with ``steps`` where they are given."""
+    preset = preset.rotated(ROTATION[name]) if name in ROTATION else preset
+    return dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=steps, epochs=0)) if steps else preset
 
 
 def exposure_split(category: Path, exposures: set[str], into: Path, limit: int | None, seed: int) -> Path:
@@ -118,29 +120,28 @@ def main() -> int:
     if args.seeds < 1 or args.first_seed < 0:
         raise InputError(f"--seeds is {args.seeds} and --first-seed {args.first_seed}: use at least 1, and at least 0")
     preset = load_preset(args.preset)
-    if args.steps:
-        preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=args.steps, epochs=0))
-    results: dict[str, object] = {"preset": preset.name, "image_size": preset.network.image_size, "seeds": args.seeds}
+    results: dict[str, object] = {"preset": preset.name, "seeds": args.seeds}
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     lines = []
     for name in args.sets:
         category = find_set(args.data, name)
-        runs = [measure(category, category, with_rotation(preset, name), seed, args.device,
+        taught = preset_for(preset, name, args.steps)
+        runs = [measure(category, category, taught, seed, args.device,
                         args.models and model_file(args.models, name, seed)) for seed in seeds]
-        results[name] = row = averaged(runs)
-        lines.append(f"{name:16s} {100 * row['image_auroc']:6.2f} {100 * row['pixel_auroc']:6.2f} {100 * row['aupro']:6.2f} "
+        results[name] = row = {**averaged(runs), "image_size": taught.network.image_size}
+        lines.append(f"{name:16s} {row['image_size']:4d} {100 * row['image_auroc']:7.2f} {100 * row['pixel_auroc']:6.2f} {100 * row['aupro']:6.2f} "
                      f"{row['steps']:7.0f} {row['teach_s']:8.0f}   (I-AUROC deviation {100 * row['image_auroc_std']:.2f})")
         print(lines[-1], file=sys.stderr, flush=True)
         if name == "magnetic_tile" and not args.no_cross_exposure:
-            crossed = [cross_exposure(category, preset, seed, args.device) for seed in seeds]
+            crossed = [cross_exposure(category, taught, seed, args.device) for seed in seeds]
             results["cross_exposure"] = {way: {key: mean(run[way][key] for run in crossed) for key in crossed[0][way]}
                                          for way in crossed[0]}
             for way, figures in results["cross_exposure"].items():
-                lines.append(f"{way:16s} {100 * figures['image_auroc']:6.2f}   against "
+                lines.append(f"{way:16s}      {100 * figures['image_auroc']:6.2f}   against "
                              f"{100 * figures['same_exposure_image_auroc']:.2f} at the same exposure")
     results["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"preset {preset.name}, {preset.network.image_size} px, {args.seeds} seeds, peak memory "
-          f"{results['peak_memory_mb']:.0f} MB\nset              I-AUROC P-AUROC AUPRO   steps  teach s")
+    print(f"preset {preset.name}, {args.seeds} seeds, peak memory {results['peak_memory_mb']:.0f} MB\n"
+          "set                px I-AUROC P-AUROC AUPRO   steps  teach s")
     print("\n".join(lines))
     if args.json:
         args.json.write_text(json.dumps(results, indent=1))

@@ -82,18 +82,22 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Preset:
-    """A named pair of network and training settings."""
+    """A named pair of network and training settings; turned: the pair that parts which may lie rotated start from, where it
+    is another one."""
 
     name: str
     network: NetworkConfig
     training: TrainingConfig
+    turned: Preset | None = None
 
-    def rotated(self, degrees: float) -> "Preset":
+    def rotated(self, degrees: float) -> Preset:
         """The same for a part that may lie rotated by up to ``degrees`` beyond what its images show: twice the views, half as
         many epochs again, a map whose stages are weighed more strongly, and neither students that know the place nor a memory of it,
         since what lies there is any part of it."""
         if not degrees:
             return dataclasses.replace(self, training=dataclasses.replace(self.training, rotation=0.0))
+        if self.turned:
+            return self.turned.rotated(degrees)
         balance = 2.0 if self.network.combination == "geometric" else 1.0
         training = dataclasses.replace(self.training, rotation=degrees, views=2 * self.training.views,
                                        epochs=self.training.epochs * 3 // 2, stage_balance=balance)
@@ -109,6 +113,8 @@ def preset_names() -> list[str]:
 def load_preset(name: str) -> Preset:
     """A shipped preset by name, or one from a YAML file by path (anything that ends in .yaml or .yml).
 
+    Its section ``turned``, which may be absent, holds what is different for parts that are taught with rotation.
+
     Raises InputError for an unknown name, an unreadable file, or a key or value that does not belong there.
     """
     if name.endswith((".yaml", ".yml")):
@@ -123,7 +129,24 @@ def load_preset(name: str) -> Preset:
         raise InputError(f"preset {path} cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise InputError(f"preset {path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict) or set(values) != {"network", "training"}:
-        raise InputError(f"preset {path} must have exactly the keys 'network' and 'training'")
-    return Preset(path.stem, from_mapping(NetworkConfig, values["network"], f"{path.name}: network"),
-                  from_mapping(TrainingConfig, values["training"], f"{path.name}: training"))
+    if not isinstance(values, dict) or {"network", "training"} != set(values) - {"turned"}:
+        raise InputError(f"preset {path} must have exactly the keys 'network' and 'training', and may have 'turned'")
+    changes = values.pop("turned", None)
+    preset = _preset(path.stem, values, path.name)
+    if changes is None:
+        return preset
+    if not isinstance(changes, dict) or not set(changes) <= set(values):
+        raise InputError(f"preset {path}: turned may have the keys 'network' and 'training' alone")
+    return dataclasses.replace(preset, turned=_preset(path.stem, _merged(values, changes), f"{path.name}: turned"))
+
+
+def _preset(name: str, values: dict, where: str) -> Preset:
+    return Preset(name, from_mapping(NetworkConfig, values["network"], f"{where}: network"),
+                  from_mapping(TrainingConfig, values["training"], f"{where}: training"))
+
+
+def _merged(values: dict, changes: dict) -> dict:
+    """``values`` with ``changes`` in their place, mapping by mapping."""
+    nested = {key: _merged(values[key], change) for key, change in changes.items()
+              if isinstance(change, dict) and isinstance(values.get(key), dict)}
+    return {**values, **changes, **nested}

@@ -40,6 +40,28 @@ def test_an_unknown_name_lists_the_presets_and_an_absent_file_is_named():
         load_preset("nowhere.yaml")
 
 
+def test_what_is_different_for_turned_parts_is_put_in_its_place(tmp_path, tiny_preset):
+    path = tmp_path / "mine.yaml"
+    path.write_text(tiny_preset.read_text() + "turned: {network: {cnn: {input_size: 96}, depth: 3}, training: {light: 0.1}}\n")
+    preset = load_preset(str(path))
+    turned = preset.rotated(180)
+    assert (turned.network.cnn.input_size, turned.network.depth, turned.training.light) == (96, 3, 0.1)
+    assert turned.training.rotation == 180 and turned.training.views == 2 * preset.training.views
+    assert (turned.network.cnn.model, turned.network.image_size) == (preset.network.cnn.model, preset.network.image_size)
+    assert (preset.network.cnn.input_size, preset.network.depth, preset.training.light) == (64, 2, 0.3)
+    assert preset.rotated(0).network == preset.network
+
+
+@pytest.mark.parametrize("section, said", [("{speed: {}}", "turned may have"), ("3", "turned may have"),
+                                           ("{network: {depht: 3}}", "mine.yaml: turned: network: unknown key 'depht'"),
+                                           ("{network: 3}", "mine.yaml: turned: network: expected a mapping")])
+def test_a_section_for_turned_parts_that_is_none_is_refused_in_one_line(tmp_path, tiny_preset, section, said):
+    path = tmp_path / "mine.yaml"
+    path.write_text(tiny_preset.read_text() + f"turned: {section}\n")
+    with pytest.raises(InputError, match=said):
+        load_preset(str(path))
+
+
 def test_only_parts_that_lie_still_are_taught_with_their_places():
     edge = load_preset("edge")
     for still in (edge, edge.rotated(0)):
