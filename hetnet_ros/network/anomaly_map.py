@@ -128,8 +128,9 @@ class AnomalyMap(nn.Module):
 
     @torch.no_grad()
     def learn_places(self, good: Iterable[list[Tensor]]) -> None:
-        """Learn what good images read at each place beyond their mean, from distances of batches of them: those of the first
-        stages, to which the others add nothing if they are left out.  To be called after :meth:`weigh` and :meth:`align`; it does nothing where no share of it is taken off."""
+        """Learn what good images read at each place beyond their mean, from distances of batches of them.  Later
+        stages may be left out: what they read is then not taken off.  To be called after :meth:`weigh` and :meth:`align`; it
+        does nothing where no share of it is taken off."""
         if not self.place_level:
             return
         totals = [F.avg_pool2d(self._total(distances)[:, None], PLACE_PX)[:, 0] for distances in good]

@@ -49,10 +49,10 @@ class HetNet(nn.Module):
         self.reconstruction = Student(*sizes)
         self.denoising = Student(*sizes)
         self.stage_weights = (1.0,) * len(stages) + ((config.global_weight,) if config.global_target else ())
-        self.memory = PlaceMemory(config.place_memory, local[-1][1] * local[-1][2],
-                                  global_[0][0]) if config.place_memory else None
-        self.anomaly_map = AnomalyMap(config.image_size, len(self.stage_weights) + (self.memory is not None), config.smoothing_sigma,
-                                      config.combination, config.score, config.top_fraction,
+        cells = local[-1][1] * local[-1][2]
+        self.memory = PlaceMemory(config.place_memory, cells, global_[0][0]) if config.place_memory else None
+        self.anomaly_map = AnomalyMap(config.image_size, len(self.stage_weights) + (self.memory is not None),
+                                      config.smoothing_sigma, config.combination, config.score, config.top_fraction,
                                       config.image_level, config.place_level)
 
     def fuse(self, features: TeacherFeatures) -> Tensor:
@@ -85,7 +85,7 @@ class HetNet(nn.Module):
 
     def stage_distances(self, features: TeacherFeatures) -> list[Tensor]:
         """The map's stages before they are weighted and combined, (B, H_k, W_k): the students' distances, then the memory's."""
-        return self.student_distances(features) + ([self.memory(self.memory_feature(features))] if self.memory else [])
+        return self.student_distances(features) + ([self.memory(self.memory_feature(features))] if self.memory is not None else [])
 
     def student_distances(self, features: TeacherFeatures) -> list[Tensor]:
         """Cosine distances (B, H_k, W_k) between teacher and student at each stage, the mean over the students that enter
