@@ -39,11 +39,11 @@ from hetnet_ros.learning.preset import Preset
 Variant = tuple[dict[str, object], str]
 """Changed settings of the network, and the noise."""
 
-ALONE = {"place_memory": 0}
+ALONE = {"place_memory": 0, "cnn_memory": 0.0}
 PLAIN = {**ALONE, "use_algf": False}
 MODULES: dict[str, Variant] = {
     "CNN only": ({**PLAIN, "use_global": False, "global_target": False}, "none"),
-    "Transformer only": ({**PLAIN, "use_local": False, "local_target": False}, "none"),
+    "Transformer only": ({**PLAIN, "use_local": False, "local_targets": 0}, "none"),
     "both": (PLAIN, "none"),
     "+ ALGF": (ALONE, "none"),
     "+ LMGN": (PLAIN, "lmgn"),

@@ -32,6 +32,7 @@ from hetnet_ros.learning.teach import teach
 
 SETS = ("bottle", "screw", "magnetic_tile")
 ROTATION = {"screw": 180.0}  # a screw lies anyhow; known from the part, not from its test images
+LARGE_DEFECTS = {"magnetic_tile"}  # unevenly ground tiles among them; a user says so with hetnet train --large-defects
 EXPOSURES = {"dark": {"0", "1", "2"}, "bright": {"4", "5", "6"}}
 
 
@@ -65,8 +66,10 @@ def model_file(folder: Path, name: str, seed: int) -> Path:
 
 
 def preset_for(preset: Preset, name: str, steps: int | None = None) -> Preset:
-    """The preset as this set is taught: with its rotation, and with ``steps`` where they are given."""
+    """The preset as this set is taught: with its rotation, for large defects where it has them and the preset knows them, and with
+    ``steps`` where they are given."""
     preset = preset.rotated(ROTATION[name]) if name in ROTATION else preset
+    preset = preset.for_large_defects() if name in LARGE_DEFECTS and preset.large_defects else preset
     return dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=steps, epochs=0)) if steps else preset
 
 

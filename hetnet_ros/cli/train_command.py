@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rotation", type=float, metavar="DEGREES",
                         help="largest rotation a good part may have beyond what the images show; 180 where it lies anyhow "
                              "(default: the preset's)")
+    parser.add_argument("--large-defects", action="store_true",
+                        help="the part's defects cover areas (uneven grinding, a wrong finish, stains) rather than points: judge by coarse "
+                             "stages and by the image as a whole; small ones are then seen less")
     parser.add_argument("--crop", type=float, nargs=4, metavar=("X", "Y", "W", "H"),
                         help="part of each image that the model looks at, now and in every inspection: left edge, upper edge, width "
                              "and height as shares of the image, 0 to 1; close around the part, small defects are drawn better "
@@ -53,6 +56,10 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.learning.teach import teach
 
     preset = load_preset(args.preset)
+    if args.large_defects:
+        if args.rotation:
+            raise InputError("--large-defects is for parts that lie still: leave out --rotation, or --large-defects")
+        preset = preset.for_large_defects()
     if args.rotation is not None:
         preset = preset.rotated(args.rotation)
     changes = {} if args.steps is None else {"steps": args.steps, "epochs": 0}

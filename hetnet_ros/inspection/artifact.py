@@ -28,9 +28,9 @@ from hetnet_ros.network.config import NetworkConfig
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT_VERSION = 3
-READ_VERSIONS = (2, 3)
-"""2 knew no crop: its models look at the whole image."""
+FORMAT_VERSION = 4
+READ_VERSIONS = (2, 3, 4)
+"""2 knew no crop: its models look at the whole image.  Up to 3 the CNN's stages were all reproduced or none."""
 REFERENCES = "domain.references"
 """Name of the tensor with the taught views' descriptors, float16 (N, D)."""
 TAUGHT = "domain.taught"
@@ -169,11 +169,19 @@ def card_from_values(values: dict) -> ModelCard:
     """The card from its JSON values; raises ValueError, TypeError or KeyError where they are not one."""
     return ModelCard(
         part_name=str(values["part_name"]), preset=str(values["preset"]),
-        network=from_mapping(NetworkConfig, values["network"], "network"),
+        network=from_mapping(NetworkConfig, _network(values), "network"),
         teachers=tuple(TeacherRecord(**teacher) for teacher in values["teachers"]),
         calibration=Calibration(**_with_tuples(values["calibration"])),
         domain=DomainLimits(**{**values["domain"], "statistics": StatisticLimits(**values["domain"]["statistics"])}),
         training=TrainingSummary(**_with_tuples(values["training"])), crop=_crop(values))
+
+
+def _network(values: dict) -> dict:
+    if values["format_version"] > 3:
+        return values["network"]
+    network = dict(values["network"])
+    network["local_targets"] = 3 if network.pop("local_target", True) else 0
+    return network
 
 
 def _crop(values: dict) -> Crop:

@@ -139,6 +139,15 @@ class PartInspector:
         return [self._judge(view, box, inside, image, *found, shares) for view, box, inside, image, *found in
                 zip(views, boxes, insides, images, output.maps, output.scores, output.descriptors)]
 
+    def _score_inside(self, raw_map: np.ndarray, inside: np.ndarray, raw_score: float) -> float:
+        """The score read inside the region; what the image as a whole adds to the score (``NetworkConfig.image_memory``) stays in it."""
+        network = self.card.network
+        found = score_inside(raw_map, inside, network.score, network.top_fraction)
+        if not network.image_memory:
+            return found
+        everywhere = score_inside(raw_map, np.ones_like(inside), network.score, network.top_fraction)
+        return found * raw_score / everywhere if everywhere > 0 else float("nan")
+
     def _judge(self, view: View, box: Box, inside: np.ndarray | None, image: np.ndarray, raw_map: np.ndarray,
                raw_score: float, descriptor: np.ndarray, shares: tuple[float, float]) -> Inspection:
         """From one image's outputs to its Inspection; ``shares``: ms of preprocessing and of inference."""
@@ -146,7 +155,7 @@ class PartInspector:
         raw_score = float(raw_score)
         finite, spread = bool(np.isfinite(raw_map).all()), MapSpread.of(raw_map)
         if inside is not None:
-            raw_score = score_inside(raw_map, inside, self.card.network.score, self.card.network.top_fraction)
+            raw_score = self._score_inside(raw_map, inside, raw_score)
             raw_map = np.where(inside, raw_map, np.float32(0))
         verdict, reason, detail = self.calibration.decide(raw_score)
         foreign = self.domain.limits.judge(self.domain.distance(descriptor), verdict, spread, measure(image))

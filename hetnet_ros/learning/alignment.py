@@ -57,8 +57,11 @@ def with_spot(image: np.ndarray, centre: np.ndarray) -> np.ndarray:
 
 
 def _answer(change: Tensor, centre: np.ndarray, size: int) -> np.ndarray:
-    """A spot's place less the centroid of a stage's change (H, W) about it: (x, y) px; NaN where nothing changed."""
+    """A spot's place less the centroid of a stage's change (H, W) about it: (x, y) px; NaN where nothing changed, or where one
+    distance stands for the whole image."""
     height, width = change.shape
+    if height * width == 1:
+        return np.full(2, np.nan)
     y, x = ((np.arange(n) + 0.5) * size / n for n in (height, width))
     inside = (np.abs(y - centre[1]) < WINDOW * size)[:, None] & (np.abs(x - centre[0]) < WINDOW * size)[None]
     weight = np.where(inside, change.float().clamp_min(0).cpu().numpy(), 0.0)

@@ -29,7 +29,7 @@ from hetnet_ros.network.teachers import HeterogeneousTeachers, TeacherFeatures
 class FeatureCache:
     """Features of N images x K views; item ``n * K + k`` is view k of image n, view 0 the unchanged image.
 
-    stages: float16 tensors (N * K, C, H, W), the CNN's three, then the Transformer's three.  on_disk tells where they are.
+    stages: float16 tensors (N * K, C, H, W), the CNN's, then the Transformer's three.  on_disk tells where they are.
     """
 
     def __init__(self, shapes: list[torch.Size], items: int, budget_bytes: int, directory: Path | None = None) -> None:
@@ -60,7 +60,7 @@ class FeatureCache:
     def batch(self, items: Tensor) -> TeacherFeatures:
         """float32 features of ``items``, int64 (B,)."""
         found = [stage[items].float() for stage in self.stages]
-        return TeacherFeatures(tuple(found[:3]), tuple(found[3:]))
+        return TeacherFeatures(tuple(found[:-3]), tuple(found[-3:]))
 
     def descriptors(self, limit: int) -> Tensor:
         """Image descriptors of at most ``limit`` views, sampled evenly: float32 (N, 2 D)."""

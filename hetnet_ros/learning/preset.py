@@ -80,19 +80,30 @@ class TrainingConfig:
         return max(self.steps, -(-self.epochs * views // self.batch))
 
 
+SECTIONS = ("turned", "large_defects")
+"""What a preset's file may have beside its two settings, each with changes to them."""
+
+
 @dataclass(frozen=True)
 class Preset:
-    """A named pair of network and training settings; turned: the pair that parts which may lie rotated start from, where it
-    is another one."""
+    """A named pair of network and training settings.  turned, large_defects: the pairs that parts which may lie rotated, and parts
+    whose defects cover areas, start from, where they are others."""
 
     name: str
     network: NetworkConfig
     training: TrainingConfig
     turned: Preset | None = None
+    large_defects: Preset | None = None
+
+    def for_large_defects(self) -> Preset:
+        """The same for a part whose defects cover areas.  Raises InputError where the preset has no such section."""
+        if self.large_defects is None:
+            raise InputError(f"preset {self.name} has no section large_defects: leave --large-defects out, or add one to it")
+        return self.large_defects
 
     def rotated(self, degrees: float) -> Preset:
         """The same for a part that may lie rotated by up to ``degrees`` beyond what its images show: twice the views, half as
-        many epochs again, a map whose stages are weighed more strongly, and neither students that know the place nor a memory of it,
+        many epochs again, a map whose stages are weighed more strongly, and neither students that know the place nor memories,
         since what lies there is any part of it."""
         if not degrees:
             return dataclasses.replace(self, training=dataclasses.replace(self.training, rotation=0.0))
@@ -102,7 +113,8 @@ class Preset:
         training = dataclasses.replace(self.training, rotation=degrees, views=2 * self.training.views,
                                        epochs=self.training.epochs * 3 // 2, stage_balance=balance)
         return dataclasses.replace(
-            self, network=dataclasses.replace(self.network, place_embedding=False, place_memory=0), training=training)
+            self, training=training,
+            network=dataclasses.replace(self.network, place_embedding=False, place_memory=0, cnn_memory=0.0, image_memory=0.0))
 
 
 def preset_names() -> list[str]:
@@ -113,7 +125,8 @@ def preset_names() -> list[str]:
 def load_preset(name: str) -> Preset:
     """A shipped preset by name, or one from a YAML file by path (anything that ends in .yaml or .yml).
 
-    Its section ``turned``, which may be absent, holds what is different for parts that are taught with rotation.
+    Its sections ``turned`` and ``large_defects``, which may be absent, hold what is different for parts that are taught with rotation
+    or for large defects.
 
     Raises InputError for an unknown name, an unreadable file, or a key or value that does not belong there.
     """
@@ -129,15 +142,15 @@ def load_preset(name: str) -> Preset:
         raise InputError(f"preset {path} cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise InputError(f"preset {path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict) or {"network", "training"} != set(values) - {"turned"}:
-        raise InputError(f"preset {path} must have exactly the keys 'network' and 'training', and may have 'turned'")
-    changes = values.pop("turned", None)
-    preset = _preset(path.stem, values, path.name)
-    if changes is None:
-        return preset
-    if not isinstance(changes, dict) or not set(changes) <= set(values):
-        raise InputError(f"preset {path}: turned may have the keys 'network' and 'training' alone")
-    return dataclasses.replace(preset, turned=_preset(path.stem, _merged(values, changes), f"{path.name}: turned"))
+    if not isinstance(values, dict) or {"network", "training"} != set(values) - set(SECTIONS):
+        raise InputError(f"preset {path} must have exactly the keys 'network' and 'training', and may have {' and '.join(map(repr, SECTIONS))}")
+    sections = {name: values.pop(name) for name in SECTIONS if name in values}
+    for name, changes in sections.items():
+        if not isinstance(changes, dict) or not set(changes) <= set(values):
+            raise InputError(f"preset {path}: {name} may have the keys 'network' and 'training' alone")
+    return dataclasses.replace(_preset(path.stem, values, path.name),
+                               **{name: _preset(path.stem, _merged(values, changes), f"{path.name}: {name}")
+                                  for name, changes in sections.items()})
 
 
 def _preset(name: str, values: dict, where: str) -> Preset:

@@ -78,7 +78,7 @@ class Trainer:
         prototype = net.reconstruction(net.fuse(clean))
         loss = stage_loss(target, prototype, net.stage_weights, config.hard_fraction)
         count = max(2, round(config.noisy_share * len(target[0])))
-        noisy = _first(features.local, count)
+        noisy = _first(features.local[:3], count)
         if self.noise:
             noisy = add_noise_boxes(noisy, self.noise, config.noise_boxes, config.noise_side, generator)
         denoised = net.denoising(net.fuse(move(TeacherFeatures(noisy, _first(clean.global_, count)), self.device)))

@@ -43,7 +43,8 @@ PLACE_PX = 16
 class AnomalyMap(nn.Module):
     """Distances of each stage (B, H_k, W_k) -> map (B, S, S) >= 0 and image score (B,).
 
-    stages: how many; their weights are 1 and their levels 1 until :meth:`weigh`, their offsets 0 until :meth:`align`.
+    shares: one for each stage, by which its weight is multiplied; weights are the shares and levels 1 until :meth:`weigh`, offsets 0
+    until :meth:`align`.
     combination: ``sum`` of the weighted distances (paper), or ``geometric``: the weighted geometric mean of the distances
     relative to each stage's level.  sigma: Gaussian smoothing, px; 0 switches it off.  score: ``max``, or ``top`` for the
     mean of the ``top_fraction`` largest values.
@@ -55,16 +56,21 @@ class AnomalyMap(nn.Module):
     Raising a stage to the image (bilinear, at its offset) and smoothing are both linear and separable, so each stage
     costs two small products of matrices, and the sum of the stages is all that is ever as large as the image.  The
     geometric mean is the same on logarithms, and one exponential at the end.
+
+    whole: with a value above 0, a further distance (B, 1, 1) follows the stages, that of the image as a whole.  It has no part in
+    the map; relative to its level and to this power it multiplies the score, which it leaves as it is for a usual good image.
     """
 
-    def __init__(self, image_size: int, stages: int, sigma: float, combination: str = "sum", score: str = "max",
-                 top_fraction: float = 0.002, image_level: float = 0.0, place_level: float = 0.0) -> None:
+    def __init__(self, image_size: int, shares: Sequence[float], sigma: float, combination: str = "sum", score: str = "max",
+                 top_fraction: float = 0.002, image_level: float = 0.0, place_level: float = 0.0, whole: float = 0.0) -> None:
         super().__init__()
         self.size = image_size
         self.geometric = combination == "geometric"
-        self.register_buffer("weights", torch.full((stages,), 1 / stages if self.geometric else 1.0))
-        self.register_buffer("levels", torch.ones(stages))
-        self.register_buffer("offsets", torch.zeros(stages, 2))
+        self.whole = whole
+        self.register_buffer("shares", torch.tensor(shares, dtype=torch.float32), persistent=False)
+        self.register_buffer("weights", self.shares / (self.shares.sum() if self.geometric else self.shares.mean()))
+        self.register_buffer("levels", torch.ones(len(shares) + (whole > 0)))
+        self.register_buffer("offsets", torch.zeros(len(shares) + (whole > 0), 2))
         self.register_buffer("smoothing", smoothing_matrix(image_size, sigma), persistent=False)
         self.image_level, self.place_level = image_level, place_level
         if place_level:
@@ -81,10 +87,13 @@ class AnomalyMap(nn.Module):
         total = total.exp() if self.geometric else total
         flat = total.flatten(1)
         score = flat.amax(1) if self.score == "max" else flat.topk(self.top, 1).values.mean(1)
+        if self.whole:
+            relative = distances[-1].flatten(1)[:, 0].to(score.dtype) / self.levels[-1]
+            score = score * ((relative + FLOOR) / (1 + FLOOR)) ** self.whole
         return total, score
 
     def _total(self, distances: list[Tensor]) -> Tensor:
-        """The stages' weighted readings at image size, smoothed: (B, S, S)."""
+        """The stages' weighted readings at image size, smoothed: (B, S, S); what follows the stages is left aside."""
         return sum(weight * self.raised(self._readings(distance, level), offset)
                    for weight, level, offset, distance in zip(self.weights, self.levels, self.offsets, distances))
 
@@ -109,22 +118,25 @@ class AnomalyMap(nn.Module):
     def weigh(self, distances: list[Tensor], balance: float) -> None:
         """Weigh each stage by what good images give in it: distances (N, H_k, W_k).
 
-        ``sum``: by the largest distance of an image, on average, to the power -``balance``; the weights' mean stays 1.
+        ``sum``: by the largest distance of an image, on average, to the power -``balance``, times its share; the weights' mean
+        stays 1.
         ``geometric``: that distance becomes the stage's level, and the weight is how far, in logarithms, an image's
         largest reading rises above its mean one, on average, to the power -``balance``; the weights' sum stays 1.
         So 2 weighs the stages as measurements are, by the inverse of their variance, which finds more on parts that lie
         anyhow; less keeps outlines sharper on parts that lie still, and 0 weighs all alike.  No stage counts as if it erred
-        by less than 0.001.
+        by less than 0.001.  The distance of the image as a whole, where there is one, gets its mean for its level.
         """
         largest = torch.stack([d.flatten(1).amax(1).mean().clamp_min(1e-3) for d in distances])
         if not self.geometric:
-            inverse = largest.pow(-balance)
+            self.levels[len(self.shares):] = largest[len(self.shares):]
+            inverse = largest[:len(self.shares)].pow(-balance) * self.shares
             self.weights.copy_(inverse / inverse.mean())
             return
-        readings = [self._readings(d, level).flatten(1) for d, level in zip(distances, largest)]
-        rise = torch.stack([(r.amax(1) - r.mean(1)).mean().clamp_min(1e-3) for r in readings])
         self.levels.copy_(largest)
-        self.weights.copy_(rise.pow(-balance) / rise.pow(-balance).sum())
+        readings = [self._readings(d, level).flatten(1) for d, level, _ in zip(distances, largest, self.shares)]
+        rise = torch.stack([(r.amax(1) - r.mean(1)).mean().clamp_min(1e-3) for r in readings])
+        quiet = rise.pow(-balance) * self.shares
+        self.weights.copy_(quiet / quiet.sum())
 
     @torch.no_grad()
     def learn_places(self, good: Iterable[list[Tensor]]) -> None:

@@ -15,7 +15,8 @@ from hetnet_ros.errors import InputError
 class TeacherConfig:
     """One frozen teacher: any timm model with ``forward_intermediates``.
 
-    model: timm name;  indices: the three feature stages (CNN) or blocks (Transformer) in use, shallow to deep;
+    model: timm name;  indices: the three feature stages (CNN) or blocks (Transformer) in use, shallow to deep; of a CNN a fourth
+    one can follow that its memory alone looks at;
     input_size: side of the square image it sees, px;  mean, std: its input normalisation over RGB in [0, 1];
     position_antialias: whether a Transformer's position embeddings are antialiased when they are resampled to that size,
     as its authors did it (DINOv2 with registers: yes; DINOv2 without: no);
@@ -43,9 +44,13 @@ class NetworkConfig:
     place_embedding: students know where on the image each patch stands (ours), by a learned position embedding; for parts that
     lie still, ``Preset.rotated`` switches it off.
     place_memory: features of good parts that are kept at each place (ours), to which the nearest distance is one more stage of
-    the map; 0: none.  For parts that lie still, too.
+    the map; 0: none.  For parts that lie still, too.  cnn_memory: the share of a stage with which the same of the CNN's deepest
+    feature enters the map, beside the Transformer's; 0: none.
+    image_memory: how far the image as a whole is from the nearest taught one raises its score, to this power (ours); 0: not at
+    all.  For defects that cover areas.
     map_student: whose output enters the anomaly map: ``reconstruction``, ``denoising``, or the mean of ``both``.
-    local_target: students reproduce the CNN's stages; off, with ``global_target``, is the ablation with a Transformer alone.
+    local_targets: how many of the CNN's three stages students reproduce, the deeper ones first; 3 (paper), or fewer (ours).  0, with
+    ``global_target``, leaves the Transformer alone.
     global_target: students also reproduce the mean of the Transformer's blocks (an extension of ours).
     global_weight: weight of that extra distance in the loss.
     use_local, use_global, use_algf: ablations of the fusion (paper, ablation table).
@@ -66,8 +71,10 @@ class NetworkConfig:
     dropout: float = 0.2
     place_embedding: bool = False
     place_memory: int = 0
+    cnn_memory: float = 0.0
+    image_memory: float = 0.0
     map_student: str = "both"
-    local_target: bool = True
+    local_targets: int = 3
     global_target: bool = True
     global_weight: float = 1.0
     use_local: bool = True
@@ -94,14 +101,20 @@ class NetworkConfig:
                              "leave them out or combine that way")
         if not 0 <= self.place_memory <= 1024:
             raise InputError(f"network.place_memory is {self.place_memory}: use 0 (none) to 1024 features at each place")
+        if not (0 <= self.cnn_memory <= 4 and 0 <= self.image_memory <= 4):
+            raise InputError("network.cnn_memory is a share of a stage and network.image_memory a power: use values from 0 to 4")
+        if self.cnn_memory and not self.place_memory:
+            raise InputError("network.cnn_memory is for network.place_memory above 0: set it, or leave cnn_memory out")
         if self.score not in ("max", "top"):
             raise InputError(f"network.score is {self.score!r}: use 'max' or 'top'")
         if self.image_size % 32 or self.image_size < 64:
             raise InputError(f"network.image_size is {self.image_size}: use a multiple of 32, at least 64")
         if not (self.use_local or self.use_global):
             raise InputError("network.use_local and network.use_global are both off: keep one teacher in the fusion")
-        if not (self.local_target or self.global_target):
-            raise InputError("network.local_target and network.global_target are both off: give the students something to reproduce")
+        if not 0 <= self.local_targets <= 3:
+            raise InputError(f"network.local_targets is {self.local_targets}: use 0 to 3 of the CNN's stages")
+        if not (self.local_targets or self.global_target):
+            raise InputError("network.local_targets is 0 and network.global_target off: give the students something to reproduce")
         if len(self.fusion_widths) != 3 or any(w % 8 or w < 8 for w in self.fusion_widths):
             raise InputError("network.fusion_widths are three numbers, multiples of 8")
         if self.embedding % 8 or self.embedding < 8 or self.depth < 1 or not 0 <= self.dropout < 1:
@@ -110,5 +123,9 @@ class NetworkConfig:
             if teacher.patch_size and (teacher.patch_size < 4 or teacher.input_size % teacher.patch_size):
                 raise InputError(f"teacher {teacher.model} has patches of {teacher.patch_size} px: use a divisor of its "
                                  f"input size {teacher.input_size}, at least 4, or 0 for its own")
-            if len(teacher.indices) != 3:
-                raise InputError(f"teacher {teacher.model} lists {len(teacher.indices)} indices: give exactly three")
+        if len(self.transformer.indices) != 3 or len(self.cnn.indices) not in (3, 4):
+            raise InputError(f"teachers {self.cnn.model} and {self.transformer.model} list {len(self.cnn.indices)} and "
+                             f"{len(self.transformer.indices)} indices: give three each, or a CNN a fourth for its memory")
+        if len(self.cnn.indices) == 4 and not self.cnn_memory:
+            raise InputError(f"teacher {self.cnn.model} lists a fourth index, which only a memory looks at: leave it out or set "
+                             "network.cnn_memory")

@@ -15,5 +15,10 @@ from hetnet_ros.network.teachers import TeacherFeatures
 
 def image_descriptor(features: TeacherFeatures) -> Tensor:
     """Mean and deviation over all patches of the Transformer's deepest block, unit length: (B, 2 D)."""
-    deepest = features.global_[-1].flatten(2)
-    return F.normalize(torch.cat((deepest.mean(2), deepest.std(2)), 1), dim=1)
+    return pooled(features.global_[-1])
+
+
+def pooled(feature: Tensor) -> Tensor:
+    """Mean and deviation of a feature (B, D, h, w) over all patches, unit length: (B, 2 D)."""
+    patches = feature.flatten(2)
+    return F.normalize(torch.cat((patches.mean(2), patches.std(2)), 1), dim=1)

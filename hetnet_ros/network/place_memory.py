@@ -20,15 +20,16 @@ WIDTH = 128
 class PlaceMemory(nn.Module):
     """Feature (B, channels, H, W) -> cosine distance to the nearest one kept at its place, (B, H, W) in [0, 1].
 
-    size: features kept at each place, at most.  cells: H * W.  Empty until :meth:`remember`; then all distances are 1.
+    size: features kept at each place, at most.  cells: H * W; 1 for a memory of images as a whole.  width: principal directions
+    kept of the channels, all where there are fewer.  Empty until :meth:`remember`; then all distances are 1.
 
     What is kept is each unit vector less the place's mean, and half its squared length: of unit vectors the cosine distance is
     half the squared Euclidean one, and of small differences bfloat16 keeps more than of products near 1.
     """
 
-    def __init__(self, size: int, cells: int, channels: int) -> None:
+    def __init__(self, size: int, cells: int, channels: int, width: int = WIDTH) -> None:
         super().__init__()
-        width = min(WIDTH, channels)
+        width = min(width, channels)
         self.register_buffer("basis", torch.zeros(channels, width))
         self.register_buffer("mean", torch.zeros(cells, 1, width))
         self.register_buffer("kept", torch.zeros(cells, size, width, dtype=torch.float16))

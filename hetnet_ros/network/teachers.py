@@ -25,15 +25,15 @@ MOST_GAIN = 4.0
 
 @dataclass(frozen=True)
 class TeacherFeatures:
-    """Features of a batch, shallow to deep: ``local[k]`` (B, C_k, H_k, W_k) of the CNN, ``global_[k]`` (B, D, h, w) of
-    the Transformer."""
+    """Features of a batch, shallow to deep: ``local[k]`` (B, C_k, H_k, W_k) of the CNN, three or, for its memory, four, and
+    ``global_[k]`` (B, D, h, w) of the Transformer, three."""
 
     local: tuple[Tensor, ...]
     global_: tuple[Tensor, ...]
 
 
 class Teacher(nn.Module):
-    """One frozen feature extractor: (B, 3, H, W) RGB in [0, 1] -> three feature maps, shallow to deep.
+    """One frozen feature extractor: (B, 3, H, W) RGB in [0, 1] -> a feature map for each of its indices, shallow to deep.
 
     The image is resized to the teacher's own input size (bilinear, antialiased when shrinking) and normalised inside.
     """

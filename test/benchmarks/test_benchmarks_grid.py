@@ -77,11 +77,11 @@ def test_every_row_of_the_ablation_is_a_network_and_rows_in_both_tables_are_the_
     ablation, preset = benchmark("ablation"), load_preset("edge")
     rows = {name: ablation.changed(preset, variant) for name, variant in (*ablation.MODULES.items(), *ablation.NOISE.items())}
     assert rows["full + memory"].network == preset.network and rows["full + memory"].training == preset.training
-    assert rows["full"].network == dataclasses.replace(preset.network, place_memory=0)
+    assert rows["full"].network == dataclasses.replace(preset.network, place_memory=0, cnn_memory=0.0)
     assert [name for name, row in rows.items() if row.network.place_memory] == ["full + memory"]
     assert rows["lmgn"] == rows["full"] and rows["none"] == rows["+ ALGF"]
     assert len({repr(row) for row in rows.values()}) == 8
-    assert not rows["Transformer only"].network.local_target and not rows["CNN only"].network.global_target
+    assert not rows["Transformer only"].network.local_targets and not rows["CNN only"].network.global_target
 
 
 def test_ablation_gives_mean_and_deviation_over_seeds_and_null_where_nothing_is_defined(benchmark):

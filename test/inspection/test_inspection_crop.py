@@ -8,7 +8,7 @@ import pytest
 
 from hetnet_ros.cli.main import main
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.artifact import load_artifact, save_artifact
+from hetnet_ros.inspection.artifact import card_from_values, load_artifact, save_artifact
 from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.maps import source_map
 from hetnet_ros.inspection.part_inspector import PartInspector
@@ -82,6 +82,14 @@ def test_models_of_the_version_without_a_crop_look_at_the_whole_image(tiny_model
     save_artifact(tmp_path / "old.safetensors", card, artifact.tensors)
     again = load_artifact(tmp_path / "old.safetensors")
     assert again.card.crop.is_whole and again.card == artifact.card
+
+
+@pytest.mark.parametrize("asked, stages", [(True, 3), (False, 0), (None, 3)])
+def test_models_of_the_version_that_knew_all_of_the_cnns_stages_or_none_are_read(tiny_model, asked, stages):
+    values = json.loads(json.dumps(dataclasses.asdict(load_artifact(tiny_model).card))) | {"format_version": 3}
+    del values["network"]["local_targets"]
+    values["network"] |= {} if asked is None else {"local_target": asked}
+    assert card_from_values(values).network.local_targets == stages
 
 
 @pytest.mark.parametrize("values", [(0.5, 0, 0.6, 1), (-0.1, 0, 0.5, 0.5), (0, 0, 0, 1), (0, 0, float("nan"), 1), (10, 10, 300, 200)])

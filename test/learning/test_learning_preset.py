@@ -1,5 +1,7 @@
 """The shipped presets build the networks they describe; other files are checked key by key."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -52,6 +54,18 @@ def test_what_is_different_for_turned_parts_is_put_in_its_place(tmp_path, tiny_p
     assert preset.rotated(0).network == preset.network
 
 
+def test_what_is_different_for_large_defects_is_another_preset_and_asked_for_by_name(tmp_path, tiny_preset):
+    path = tmp_path / "mine.yaml"
+    path.write_text(tiny_preset.read_text() + "large_defects: {network: {image_memory: 0.4}}\nturned: {network: {depth: 3}}\n")
+    preset = load_preset(str(path))
+    large = preset.for_large_defects()
+    assert large.network == dataclasses.replace(preset.network, image_memory=0.4) and large.training == preset.training
+    assert preset.rotated(5).network.depth == 3
+    assert load_preset("edge").for_large_defects().network.image_memory > 0
+    with pytest.raises(InputError, match="preset tiny has no section large_defects"):
+        load_preset(str(tiny_preset)).for_large_defects()
+
+
 @pytest.mark.parametrize("section, said", [("{speed: {}}", "turned may have"), ("3", "turned may have"),
                                            ("{network: {depht: 3}}", "mine.yaml: turned: network: unknown key 'depht'"),
                                            ("{network: 3}", "mine.yaml: turned: network: expected a mapping")])
@@ -67,4 +81,4 @@ def test_only_parts_that_lie_still_are_taught_with_their_places():
     for still in (edge, edge.rotated(0)):
         assert still.network.place_embedding and still.network.place_memory
     turned = edge.rotated(10).network
-    assert not turned.place_embedding and not turned.place_memory
+    assert not turned.place_embedding and not turned.place_memory and not turned.cnn_memory

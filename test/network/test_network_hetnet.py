@@ -152,7 +152,7 @@ def test_students_know_the_place_by_their_embedding_alone():
 
 
 @pytest.mark.parametrize("change", [{"use_local": False}, {"use_global": False}, {"use_algf": False},
-                                    {"global_target": False}, {"local_target": False}, {"local_target": False, "use_local": False},
+                                    {"global_target": False}, {"local_targets": 0}, {"local_targets": 2}, {"local_targets": 0, "use_local": False},
                                     {"map_student": "reconstruction"}, {"map_student": "denoising"}, {"score": "top"},
                                     {"combination": "geometric"}, {"place_embedding": True}])
 def test_every_ablation_runs(change, images):
@@ -162,7 +162,7 @@ def test_every_ablation_runs(change, images):
 
 def test_a_transformer_alone_is_all_that_is_seen_and_reproduced(images):
     torch.manual_seed(0)
-    network = HetNet(dataclasses.replace(CONFIG, use_local=False, local_target=False, use_algf=False)).eval()
+    network = HetNet(dataclasses.replace(CONFIG, use_local=False, local_targets=0, use_algf=False)).eval()
     features = network.teachers(images)
     assert [t.shape[1] for t in network.targets(features)] == [192] and len(network.stage_weights) == 1
     other = TeacherFeatures(tuple(torch.randn_like(f) for f in features.local), features.global_)
@@ -172,7 +172,7 @@ def test_a_transformer_alone_is_all_that_is_seen_and_reproduced(images):
 @pytest.mark.parametrize("change, word", [({"map_student": "best"}, "map_student"), ({"image_size": 100}, "multiple of 32"),
                                           ({"use_local": False, "use_global": False}, "keep one teacher"),
                                           ({"score": "mean"}, "network.score"),
-                                          ({"local_target": False, "global_target": False}, "something to reproduce"), ({"embedding": 100}, "embedding must"),
+                                          ({"local_targets": 0, "global_target": False}, "something to reproduce"), ({"local_targets": 4}, "use 0 to 3"), ({"embedding": 100}, "embedding must"),
                                           ({"dropout": 1.0}, "dropout from")])
 def test_settings_that_make_no_network_are_refused(change, word):
     with pytest.raises(InputError, match=word):
@@ -234,7 +234,7 @@ def test_a_stage_that_errs_more_on_good_images_counts_less(network, balance, rat
 
 
 def test_a_stage_that_rises_further_on_good_images_counts_less_in_the_geometric_mean():
-    anomaly_map = AnomalyMap(64, 2, 0.0, "geometric")
+    anomaly_map = AnomalyMap(64, (1, 1), 0.0, "geometric")
     even, uneven = torch.full((3, 4, 4), 0.2), torch.full((3, 4, 4), 0.02)
     even[:, 0, 0], uneven[:, 1, 2] = 0.4, 0.4
     anomaly_map.weigh([even, uneven], 1.0)
@@ -248,10 +248,37 @@ def test_a_stage_that_rises_further_on_good_images_counts_less_in_the_geometric_
     torch.testing.assert_close(anomaly_map.scale.weights, torch.tensor([0.5, 0.5]))
 
 
+@pytest.mark.parametrize("combination", ["sum", "geometric"])
+def test_the_image_as_a_whole_raises_the_score_alone(combination):
+    generator = torch.Generator().manual_seed(3)
+    good = [torch.rand(6, 8, 8, generator=generator) * 0.1, torch.rand(6, 1, 1, generator=generator) * 0.02 + 0.01]
+    plain, whole = (AnomalyMap(64, (1,), 0.0, combination, whole=power) for power in (0.0, 0.5))
+    plain.weigh(good[:1], 0.5)
+    whole.weigh(good, 0.5)
+    torch.testing.assert_close(whole.weights, plain.weights)
+    assert float(whole.levels[-1]) == pytest.approx(float(good[1].mean()))
+    usual, far = good[1].mean().view(1, 1, 1), 4 * good[1].mean().view(1, 1, 1)
+    expected, score = plain([good[0][:1]])
+    for distance, factor in ((usual, 1.0), (far, (4.1 / 1.1) ** 0.5)):
+        raised, found = whole([good[0][:1], distance])
+        torch.testing.assert_close(raised, expected)
+        assert float(found) == pytest.approx(float(score) * factor, rel=1e-4)
+
+
+@pytest.mark.parametrize("combination", ["sum", "geometric"])
+def test_a_stages_share_multiplies_its_weight(combination):
+    good = [torch.rand(3, 4, 4, generator=torch.Generator().manual_seed(seed)) for seed in (0, 0, 0)]
+    anomaly_map = AnomalyMap(64, (1, 1, 0.5), 0.0, combination)
+    before = anomaly_map.weights.clone()
+    anomaly_map.weigh(good, 1.0)
+    assert before[2] / before[0] == pytest.approx(0.5)
+    torch.testing.assert_close(anomaly_map.weights, before)
+
+
 def test_the_geometric_mean_wants_a_defect_seen_by_all_stages():
     generator = torch.Generator().manual_seed(5)
     good = [torch.rand(6, 8, 8, generator=generator) * 0.1 for _ in range(2)]
-    summed, geometric = (AnomalyMap(64, 2, 0.0, combination) for combination in ("sum", "geometric"))
+    summed, geometric = (AnomalyMap(64, (1, 1), 0.0, combination) for combination in ("sum", "geometric"))
     for one in (summed, geometric):
         one.weigh(good, 0.0)
     alone = [torch.full((1, 8, 8), 0.05), torch.full((1, 8, 8), 0.05)]
@@ -267,7 +294,7 @@ def test_the_geometric_mean_wants_a_defect_seen_by_all_stages():
 def test_what_raises_a_map_as_a_whole_is_taken_off():
     generator = torch.Generator().manual_seed(6)
     clear = torch.rand(1, 8, 8, generator=generator) * 0.1 + 0.4
-    plain, relative = (AnomalyMap(64, 1, 0.0, "geometric", image_level=share) for share in (0.0, 1.0))
+    plain, relative = (AnomalyMap(64, (1,), 0.0, "geometric", image_level=share) for share in (0.0, 1.0))
     assert plain([2 * clear])[1] > 1.5 * plain([clear])[1]  # an image out of focus, for one
     assert relative([2 * clear])[1] == pytest.approx(float(relative([clear])[1]), rel=0.03)
     dented = clear.clone()
@@ -279,7 +306,7 @@ def test_where_good_images_read_much_more_is_wanted():
     edge = torch.full((4, 8, 8), 0.1)
     edge[:, 2] = 0.4  # an edge that is never reproduced well
     edge += torch.rand(edge.shape, generator=torch.Generator().manual_seed(7)) * 0.02
-    plain, placed = (AnomalyMap(64, 1, 0.0, "geometric", place_level=share) for share in (0.0, 1.0))
+    plain, placed = (AnomalyMap(64, (1,), 0.0, "geometric", place_level=share) for share in (0.0, 1.0))
     placed.learn_places([[edge[:2]], [edge[2:]]])
     scratched = edge[:1].clone()
     scratched[0, 6, 5] = 0.35  # less than the edge, and far more than elsewhere
@@ -300,7 +327,7 @@ def test_levels_that_cannot_be_taken_off_are_refused(changes, said):
 
 
 def test_the_map_of_nothing_at_all_is_finite():
-    anomaly_map = AnomalyMap(64, 2, 4.0, "geometric")
+    anomaly_map = AnomalyMap(64, (1, 1), 4.0, "geometric")
     anomaly_map.weigh([torch.zeros(2, 8, 8), torch.zeros(2, 4, 4)], 2.0)
     raised, score = anomaly_map([torch.zeros(1, 8, 8) - 1e-6, torch.zeros(1, 4, 4)])
     assert torch.isfinite(raised).all() and 0 <= float(score) < 1
@@ -320,7 +347,7 @@ def test_stage_distances_are_what_the_map_sums(network, images):
 
 
 def test_a_stage_that_looks_aside_is_drawn_where_it_looks():
-    anomaly_map = AnomalyMap(64, 1, 0.0)
+    anomaly_map = AnomalyMap(64, (1,), 0.0)
     distance = torch.rand(1, 8, 8, generator=torch.Generator().manual_seed(2))
     plain, _ = anomaly_map([distance])
     anomaly_map.align(torch.tensor([[4.0, -2.0]]))  # its samples look 4 px right of and 2 px above their cells' centres

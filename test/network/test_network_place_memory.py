@@ -58,7 +58,8 @@ def test_it_is_one_more_stage_of_the_map_and_is_kept_in_the_model_file():
     with torch.no_grad():
         found = network.teachers(images)
         students, stages = network.student_distances(found), network.stage_distances(found)
-        network.memory.remember(network.memory_feature(found))
+        for memory, feature in network.memories():
+            memory.remember(feature(found))
         after = network.stage_distances(found)
     assert len(stages) == len(students) + 1 == len(network.anomaly_map.weights)
     assert float(stages[-1].min()) == 1 and float(after[-1].max()) < 1e-3
@@ -66,6 +67,35 @@ def test_it_is_one_more_stage_of_the_map_and_is_kept_in_the_model_file():
     assert HetNet(CONFIG).memory is None and not [k for k in HetNet(CONFIG).trained_state() if "memory" in k]
 
 
+def test_the_cnns_deepest_stage_and_the_image_as_a_whole_are_remembered_where_asked():
+    torch.manual_seed(0)
+    deep = dataclasses.replace(CONFIG, cnn=dataclasses.replace(CONFIG.cnn, indices=(1, 2, 3, 4)), place_memory=4, cnn_memory=0.5,
+                               image_memory=0.3, local_targets=1, combination="geometric")
+    network = HetNet(deep).eval()
+    images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        found = network.teachers(images)
+        for memory, feature in network.memories():
+            memory.remember(feature(found))
+        distances = network.stage_distances(found)
+        maps, scores = network.anomaly_map(distances)
+    assert [tuple(d.shape[1:]) for d in distances] == [(4, 4), (4, 4), (4, 4), (2, 2), (1, 1)]
+    assert all(float(d.max()) < 1e-3 for d in distances[2:]), "what was taught is known"
+    weights = network.anomaly_map.weights
+    assert weights.shape == (4,) and weights[3] / weights[0] == pytest.approx(0.5) and float(weights.sum()) == pytest.approx(1)
+    assert maps.shape == (3, 64, 64) and bool((scores < maps.amax((1, 2))).all()), "a known image's score is lowered"
+
+
 def test_a_size_that_is_none_is_refused():
     with pytest.raises(InputError, match="network.place_memory is -1: use 0"):
         dataclasses.replace(CONFIG, place_memory=-1)
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"image_memory": -1.0}, "use values from 0 to 4"), ({"cnn_memory": 0.5}, "place_memory above 0"),
+    ({"cnn": dataclasses.replace(CONFIG.cnn, indices=(1, 2, 3, 4))}, "fourth index, which only a memory looks at"),
+    ({"cnn": dataclasses.replace(CONFIG.cnn, indices=(1, 2))}, "list 2 and 3 indices"),
+    ({"transformer": dataclasses.replace(CONFIG.transformer, indices=(0, 1, 2, 3))}, "list 3 and 4 indices")])
+def test_memories_that_cannot_be_are_refused(change, said):
+    with pytest.raises(InputError, match=said):
+        dataclasses.replace(CONFIG, **change)
