@@ -89,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
           f"{report.steps} steps, loss {report.loss:.4f}, {report.seconds:.0f} s")
     if not crop.is_whole:
         print(f"it looks at the part {crop} of each image; what lies outside counts for nothing")
+    if preset.network.image_memory:
+        print("taught for large defects: the image as a whole raises the score, so one can be rejected without a region that stands out")
     print(f"PASS below score {thresholds.accept:.3f}, REJECT from {thresholds.reject:.3f}, UNCERTAIN between; "
           f"p-values go down to {smallest_rate(len(report.calibration.good_scores)):.3f}")
     if report.brightness:

@@ -164,6 +164,8 @@ class PartInspector:
         if not finite:
             verdict, reason, detail = Verdict.UNCERTAIN, "inference_failed", "the anomaly map holds values that are not finite"
         defects = find_defects(raw_map, self.calibration, box) if finite else ()
+        if verdict == Verdict.REJECT and not defects and self.card.network.image_memory:
+            detail += "; no region stands out, the image as a whole is unlike the taught ones"
         return Inspection(
             verdict=verdict, reason=reason, detail=detail, score=self.calibration.calibrated_score(raw_score),
             raw_score=raw_score, p_value=self.calibration.p_value(raw_score) if np.isfinite(raw_score) else float("nan"),
