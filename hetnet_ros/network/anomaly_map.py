@@ -58,7 +58,8 @@ class AnomalyMap(nn.Module):
     geometric mean is the same on logarithms, and one exponential at the end.
 
     whole: with a value above 0, a further distance (B, 1, 1) follows the stages, that of the image as a whole.  It has no part in
-    the map; relative to its level and to this power it multiplies the score, which it leaves as it is for a usual good image.
+    the map; beyond its level it multiplies the score, relative to it and to this power.  It never lowers one: a part that looks like
+    a taught one is not excused for a small defect.
     """
 
     def __init__(self, image_size: int, shares: Sequence[float], sigma: float, combination: str = "sum", score: str = "max",
@@ -89,7 +90,7 @@ class AnomalyMap(nn.Module):
         score = flat.amax(1) if self.score == "max" else flat.topk(self.top, 1).values.mean(1)
         if self.whole:
             relative = distances[-1].flatten(1)[:, 0].to(score.dtype) / self.levels[-1]
-            score = score * ((relative + FLOOR) / (1 + FLOOR)) ** self.whole
+            score = score * relative.clamp_min(1) ** self.whole
         return total, score
 
     def _total(self, distances: list[Tensor]) -> Tensor:

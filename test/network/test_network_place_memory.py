@@ -83,7 +83,8 @@ def test_the_cnns_deepest_stage_and_the_image_as_a_whole_are_remembered_where_as
     assert all(float(d.max()) < 1e-3 for d in distances[2:]), "what was taught is known"
     weights = network.anomaly_map.weights
     assert weights.shape == (4,) and weights[3] / weights[0] == pytest.approx(0.5) and float(weights.sum()) == pytest.approx(1)
-    assert maps.shape == (3, 64, 64) and bool((scores < maps.amax((1, 2))).all()), "a known image's score is lowered"
+    assert maps.shape == (3, 64, 64)
+    torch.testing.assert_close(scores, maps.amax((1, 2)))  # a known image's score is the map's, neither raised nor lowered
 
 
 def test_a_size_that_is_none_is_refused():
