@@ -7,6 +7,9 @@ ROOT holds category folders in MVTec layout, at any depth; sets are found by fol
 cross-exposure protocol is run as well: teach on the dark exposures (exp0 to exp2), test on the bright ones (exp4 to exp6),
 and the reverse, each beside a model taught on as many images of the tested exposures.  DIR keeps the sets' models, as
 backend_accuracy.py takes them.
+
+What a user would say of the part is said here too: a screw may lie anyhow (hetnet train --rotation 180), and a magnetic tile's defects
+cover areas (--large-defects).
 """
 
 from __future__ import annotations
