@@ -171,7 +171,7 @@ def _inspect(args: argparse.Namespace, nodes) -> list[ShownPart]:
                     f"{part.score:.3f}",
                     f"{part.p_value:.3f}",
                     f"{part.latency_ms:.0f} ms",
-                    _remark(part),
+                    f"<- {part.mistake}" if part.mistake else "",
                 )
             )
     finally:
@@ -223,15 +223,6 @@ def _verdict(part: ShownPart) -> str:
     from hetnet_ros.inspection.result import Verdict
 
     return Verdict(part.verdict).name
-
-
-def _remark(part: ShownPart) -> str:
-    """What is wrong with the verdict, if anything."""
-    if part.truth != "good" and _verdict(part) == "PASS":
-        return "<- missed"
-    if part.truth == "good" and _verdict(part) == "REJECT":
-        return "<- false reject"
-    return ""
 
 
 def _counts(group: Sequence[ShownPart]) -> str:

@@ -20,6 +20,7 @@ _COLUMNS = 5
 _TILE = (400, 300)
 _CAPTION, _GAP, _HEAD = 54, 14, 104
 _PAPER, _INK, _FAINT, _TRUTH = (246, 247, 249), (28, 32, 38), (104, 112, 122), (0, 170, 255)
+_MISTAKE = (176, 0, 96)
 
 
 def write_overlay(part: ShownPart, folder: Path) -> Path:
@@ -32,7 +33,7 @@ def write_overlay(part: ShownPart, folder: Path) -> Path:
 
 def write_sheet(parts: Sequence[ShownPart], title: str, subtitle: str, path: Path) -> None:
     """Write the contact sheet: tiles in rows of five, framed in the verdict's colour, the true place of a defect in
-    blue."""
+    blue, a wrong verdict with a label."""
     rows = math.ceil(len(parts) / _COLUMNS)
     pitch_x, pitch_y = _TILE[0] + _GAP, _TILE[1] + _CAPTION + _GAP
     sheet = Image.new("RGB", (_GAP + min(_COLUMNS, len(parts)) * pitch_x, _HEAD + rows * pitch_y + _GAP), _PAPER)
@@ -70,10 +71,21 @@ def _tile(sheet: Image.Image, pen: ImageDraw.ImageDraw, part: ShownPart, x: int,
         )
     middle, small = ImageFont.load_default(20), ImageFont.load_default(15)
     words = Verdict(part.verdict).name + (f" ({part.reason})" if part.reason not in ("", "anomaly") else "")
-    pen.text((x + 12, y + height + 2), f"{part.index:02d}  {words}", colour, middle)
+    words = f"{part.index:02d}  {words}"
+    pen.text((x + 12, y + height + 2), words, colour, middle if pen.textlength(words, middle) <= width - 24 else small)
     pen.text((x + 12, y + height + 28), f"truth: {part.truth.replace('_', ' ')}", _INK, small)
+    _label(pen, part.mistake, x + width - 12, y + height + 4)
     figures = f"score {part.score:.2f}   {part.latency_ms:.0f} ms"
     pen.text((x + width - 12 - pen.textlength(figures, small), y + height + 28), figures, _FAINT, small)
+
+
+def _label(pen: ImageDraw.ImageDraw, words: str, right: int, top: int) -> None:
+    """Write a wrong verdict's label, white on a dark ground; nothing for a right one."""
+    if words:
+        font = ImageFont.load_default(15)
+        left = right - pen.textlength(words.upper(), font) - 16
+        pen.rounded_rectangle((left, top, right, top + 22), 5, fill=_MISTAKE)
+        pen.text((left + 8, top + 2), words.upper(), "white", font)
 
 
 def _legend(pen: ImageDraw.ImageDraw, right: int) -> None:

@@ -49,6 +49,15 @@ class ShownPart:
     latency_ms: float
     overlay: np.ndarray
 
+    @property
+    def mistake(self) -> str:
+        """What is wrong with the verdict: ``missed``, ``false reject``, or nothing."""
+        if self.truth != "good" and self.verdict == Inspection.PASS:
+            return "missed"
+        if self.truth == "good" and self.verdict == Inspection.REJECT:
+            return "false reject"
+        return ""
+
 
 class PartShow(InspectorClient):
     """The client.  ``still_well`` is called while it waits, and raises if a node it depends on has ended."""

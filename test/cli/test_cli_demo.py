@@ -47,6 +47,9 @@ def test_it_shows_real_verdicts_and_ends_by_itself(tmp_path, tiny_model):
     assert process.returncode == 0, errors
     rows = re.findall(r"^(front_000\d)\s+(good|\w+)\s+(PASS|REJECT|UNCERTAIN)\s+\S+\s+(\d\.\d{3}|nan)", said, re.M)
     assert [row[0] for row in rows] == ["front_0000", "front_0001", "front_0002"]
+    mistakes = {("good", "REJECT"): "false reject", **{(truth, "PASS"): "missed" for _, truth, *_ in rows if truth != "good"}}
+    lines = [line for line in said.splitlines() if line.startswith("front_")]
+    assert [line.partition("<- ")[2] for line in lines] == [mistakes.get(row[1:3], "") for row in rows]
     with (out / "verdicts.csv").open() as table:
         written = list(csv.DictReader(table))
     assert [(row["part"], row["truth"], row["verdict"]) for row in written] == [row[:3] for row in rows]

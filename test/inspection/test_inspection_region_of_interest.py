@@ -56,6 +56,28 @@ def test_a_region_that_does_not_fit_is_refused(inspector, region, said):
         inspector.inspect(made_up_part(0), region=region)
 
 
+def mask_of(left, top, right, bottom):
+    mask = np.zeros((96, 128), bool)
+    mask[top:bottom, left:right] = True
+    return mask
+
+
+@pytest.mark.parametrize("region", [
+    Region(box=Box(60, 24, 60, 50)), Region(polygon=((60, 24), (119.5, 40), (60, 74))), Region(mask=mask_of(60, 24, 120, 74))],
+    ids=["box", "polygon", "mask"])
+def test_a_region_of_which_a_part_is_not_inspected_is_refused(inspector, region):
+    with pytest.raises(RegionError, match="10 px beyond the 100x80 px at x=10 y=10 that are inspected"):
+        inspector.inspect(made_up_part(0), Box(10, 10, 100, 80), region)
+    assert inspector.inspect(made_up_part(0), region=region).defects == ()
+
+
+def test_a_region_up_to_the_edge_of_what_is_inspected_is_fine(inspector):
+    roi = Box(10, 10, 100, 80)
+    for region in (Region(box=roi), Region(box=Box(9, 10, 102, 80)), Region(mask=mask_of(10, 10, 110, 90)),
+                   Region(box=Box(20, 20, 50, 50), mask=np.ones((96, 128), bool))):  # both hold: their overlap counts
+        assert inspector.inspect(made_up_part(0), roi, region).roi == roi
+
+
 def test_the_score_is_read_as_the_network_reads_it():
     raw = np.arange(12, dtype=np.float32).reshape(3, 4)
     inside = raw < 10
