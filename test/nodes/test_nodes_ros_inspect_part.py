@@ -261,6 +261,22 @@ def test_the_topic_roi_restricts_what_is_looked_at(cell: Cell) -> None:
         outcome(RegionOfInterest(), lambda i: i.verdict == Inspection.REJECT and len(i.defects) > 0)
 
 
+def test_a_topic_roi_beyond_what_is_inspected_gives_no_verdict(cell: Cell) -> None:
+    publisher = cell.node.create_publisher(RegionOfInterest, f"{cell.namespace}/roi", 1)
+    wait_for(publisher.get_subscription_count, "the subscription of roi")
+    assert cell.set_parameter("roi", [0, 0, 64, 96]).successful  # the left half, where the region wants the whole
+    try:
+        publisher.publish(RegionOfInterest(x_offset=0, y_offset=0, width=128, height=96))
+        inspection = wait_for(lambda: (found := cell.inspect()).reason == "roi_outside_image" and found, "the refusal")
+        assert inspection.verdict == Inspection.UNCERTAIN
+        publisher.publish(RegionOfInterest(x_offset=0, y_offset=0, width=64, height=96))
+        wait_for(lambda: cell.inspect().reason != "roi_outside_image", "an inspection of the half that both allow")
+    finally:
+        assert cell.set_parameter("roi", [0, 0, 0, 0]).successful
+        publisher.publish(RegionOfInterest())
+        wait_for(lambda: cell.inspect().verdict == Inspection.PASS, "an inspection of the whole image")
+
+
 def test_a_recipe_gives_each_view_its_region_and_model(start_inspector: Callable[..., Cell], tiny_model: Path,
                                                        tmp_path: Path) -> None:
     mask = np.full((96, 128), 255, np.uint8)
