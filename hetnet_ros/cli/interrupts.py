@@ -32,7 +32,11 @@ def watch_sigint() -> None:
 
 @contextmanager
 def sigterm_as_well() -> Iterator[None]:
-    """In this block SIGTERM raises Interrupted, too, so that it ends a command the way Ctrl-C does, clean-up included."""
+    """In this block SIGTERM raises Interrupted, too, so that it ends a command the way Ctrl-C does, clean-up included; in other
+    threads than the main one, which get no signals, nothing is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield

@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     if labels is None:
         print("no labels: detection is not measured; hetnet label helps to write them")
     elif not done.stopped:
-        _warn_of_unrecorded(labels, [(frame.index, frame.stamp_ns) for frame in done.frames])
+        _warn_of_unrecorded(labels, [(index, stamp) for _, index, stamp in done.read])
     for name, path in (("results", args.json), ("report", args.report)):
         if path:
             print(f"{name}: {path}")
@@ -179,7 +179,7 @@ def _live(
     given = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
     stopped = ""
     with tempfile.TemporaryDirectory(prefix="hetnet_replay_") as logs:
-        with NodeProcesses(Path(logs), environment) as nodes:
+        with interrupts.sigterm_as_well(), NodeProcesses(Path(logs), environment) as nodes:
             nodes.start("inspector", ["-r", f"__ns:={_NAMESPACE}", *given])
             player = BagPlayer(_NAMESPACE, topic, rate, nodes.check)
             started = time.perf_counter()

@@ -7,6 +7,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
+from hetnet_ros.cli import interrupts
 from hetnet_ros.errors import InputError
 
 SUMMARY = "teach a part from defect-free images"
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calibration", choices=("auto", "split", "cross"),
                         help="split: hold images out to calibrate with; cross: teach three more models on parts of the images "
                              "instead; auto: cross with fewer than 40 images (default: the preset's)")
-    parser.add_argument("--name", help="name of the part in the model card (default: the folder's)")
+    parser.add_argument("--name", help="name of the part in the model card (default: the folder's or the recording's)")
     parser.add_argument("--weights", action="append", default=[], metavar="TEACHER=FILE",
                         help="safetensors file with the weights of a teacher, by timm name; may be repeated")
     parser.add_argument("--topic", metavar="T", help="image topic of a recording (default: the only one)")
@@ -71,10 +72,11 @@ def run(args: argparse.Namespace) -> int:
     crop = Crop(*args.crop) if args.crop else Crop()
     bag = _bag_source(args)
     try:
-        report = teach(args.data, args.output, preset, seed=args.seed, device=args.device, part_name=args.name,
-                       resume=args.resume, weight_files=_weight_files(args.weights),
-                       paths=_images_of_known_set(args.data), bag=bag,
-                       false_reject=FALSE_REJECT if args.false_reject is None else args.false_reject, crop=crop)
+        with interrupts.sigterm_as_well():
+            report = teach(args.data, args.output, preset, seed=args.seed, device=args.device, part_name=args.name,
+                           resume=args.resume, weight_files=_weight_files(args.weights),
+                           paths=_images_of_known_set(args.data), bag=bag,
+                           false_reject=FALSE_REJECT if args.false_reject is None else args.false_reject, crop=crop)
     except KeyboardInterrupt:
         checkpoint = checkpoint_path(args.output)
         if checkpoint.exists():

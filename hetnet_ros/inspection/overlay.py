@@ -29,15 +29,17 @@ _BANNER_MIN_SIDE = 96  # a smaller picture has no room for words, only for the f
 def draw_overlay(rgb: np.ndarray, inspection: Inspection, calibration: Calibration) -> np.ndarray:
     """uint8 (H, W, 3) RGB of the inspected image -> uint8 (H, W, 3) RGB with heat, outlines and a verdict banner.
 
-    ``rgb`` is left as it is.  An inspection without a map gets its banner only.
+    The banner is at the upper edge, or at the lower one where it hides less of what is anomalous.  ``rgb`` is left as it is.  An inspection without a map gets its banner only.
     """
     picture = rgb.copy()
     line = max(1, round(min(rgb.shape[:2]) / 320))
+    mask = None
     if inspection.anomaly_map is not None:
+        mask = source_mask(inspection, calibration)
         _blend_heat(picture, inspection, calibration)
-        _outline(picture, source_mask(inspection, calibration), line)
+        _outline(picture, mask, line)
     _dim_outside(picture, inspection, line)
-    _banner(picture, inspection, line)
+    _banner(picture, inspection, line, mask)
     return picture
 
 
@@ -73,34 +75,36 @@ def _dim_outside(picture: np.ndarray, inspection: Inspection, line: int) -> None
     cv2.rectangle(picture, (roi.x, roi.y), (roi.x + roi.width - 1, roi.y + roi.height - 1), (235, 235, 235), line)
 
 
-def _banner(picture: np.ndarray, inspection: Inspection, line: int) -> None:
+def _banner(picture: np.ndarray, inspection: Inspection, line: int, mask: np.ndarray | None) -> None:
     height, width = picture.shape[:2]
     colour = VERDICT_COLOURS[inspection.verdict]
     if min(height, width) >= _BANNER_MIN_SIDE:
-        _words(picture, inspection, colour)
+        _words(picture, inspection, colour, mask)
     cv2.rectangle(picture, (0, 0), (width - 1, height - 1), colour, 2 * line)
 
 
-def _words(picture: np.ndarray, inspection: Inspection, colour: tuple[int, int, int]) -> None:
+def _words(picture: np.ndarray, inspection: Inspection, colour: tuple[int, int, int], mask: np.ndarray | None) -> None:
     """``REJECT`` on its colour, the figures beside it on a darkened strip; less is said where less fits."""
     height, width = picture.shape[:2]
     font, tall = cv2.FONT_HERSHEY_DUPLEX, max(12, round(0.045 * min(height, width)))
     pad = max(3, tall // 3)
     strip = tall + 2 * pad
+    below = mask is not None and np.count_nonzero(mask[:strip]) > np.count_nonzero(mask[-strip:])
+    banner = picture[-strip:] if below else picture[:strip]
     scale = cv2.getFontScaleFromHeight(font, tall - 2, 1)
     thickness = max(1, round(scale * 1.4))
 
     def put(text: str, x: int, size: float, ink: tuple[int, int, int]) -> None:
         drop = cv2.getTextSize(text, font, size, thickness)[0][1]
-        cv2.putText(picture, text, (x, (strip + drop) // 2), font, size, ink, thickness, cv2.LINE_AA)
+        cv2.putText(banner, text, (x, (strip + drop) // 2), font, size, ink, thickness, cv2.LINE_AA)
 
     def extent(text: str, size: float) -> int:
         return cv2.getTextSize(text, font, size, thickness)[0][0]
 
     verdict = inspection.verdict.name
     chip = extent(verdict, scale) + 2 * pad
-    picture[:strip] = (picture[:strip] * 0.35).astype(np.uint8)
-    picture[:strip, :chip] = colour
+    banner[:] = (banner * 0.35).astype(np.uint8)
+    banner[:, :chip] = colour
     put(verdict, pad, scale, (255, 255, 255))
     for text in _figures(inspection):
         if chip + pad + extent(text, 0.8 * scale) + pad <= width:

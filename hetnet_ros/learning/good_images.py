@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.crop import Crop
-from hetnet_ros.inspection.image_files import list_images, read_rgb
+from hetnet_ros.inspection.image_files import IMAGE_SUFFIXES, list_images, read_rgb
 from hetnet_ros.inspection.preprocessing import cropped
 
 MIN_IMAGES = 4
@@ -83,7 +83,8 @@ def load_good_images(data: Path, size: int, max_images: int, progress: bool = Tr
         kept.append(path)
         sizes.append(shape)
     if len(images) < MIN_IMAGES:
-        found = f"{len(images)} usable image{'s' if len(images) != 1 else ''} of {len(paths)} files"
+        found = (f"{len(images)} usable image{'s' if len(images) != 1 else ''} of {len(paths)}" if paths else
+                 f"no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
         why = f" (first problem: {skipped[0]})" if skipped else ""
         raise InputError(f"{folder} holds {found}{why}: teaching needs at least {MIN_IMAGES} defect-free images, 20 or "
                          "more for verdicts you can rely on")

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -64,3 +66,22 @@ def test_a_held_signal_is_delivered_at_the_end(watched, number):
             done.append("all of it")
         done.append("what follows")
     assert done == ["all of it"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_leaves_teaching_with_a_checkpoint_and_nothing_half_written(weights_cache, tiny_data, tiny_preset, tmp_path, number):
+    command = ["train", tiny_data, "-o", tmp_path / "disc.safetensors", "--preset", tiny_preset, "--steps", 100_000, "--device", "cpu"]
+    process = subprocess.Popen([sys.executable, "-m", "hetnet_ros.cli.main", *map(str, command)], stderr=subprocess.PIPE,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    try:
+        said = b""
+        while b"teaching" not in said:  # the progress bar of the steps
+            part = os.read(process.stderr.fileno(), 4096)
+            assert part, said.decode()
+            said += part
+        process.send_signal(number)
+        errors = process.communicate(timeout=60)[1].decode()
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "repeat the command with --resume" in errors and "Traceback" not in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["disc.checkpoint.safetensors"]

@@ -73,10 +73,16 @@ def test_intervals_hold_zero_errors_and_bracket_the_exact_ones():
 
 def test_the_recorded_rate_counts_frames_that_got_no_verdict():
     stamps = [BEGIN + index * STEP for index in (0, 1, 2, 3, 2, 5)]
-    run = run_of(FRAMES[0], FRAMES[3], played=tuple(("/image", stamp) for stamp in stamps))
+    run = run_of(FRAMES[0], FRAMES[3], played=tuple(("/image", index, stamp) for index, stamp in enumerate(stamps)))
     timing = measure(run).timing
     assert timing.bag_rate_hz == pytest.approx(10) and timing.backward_stamps == 1
     assert measure(run_of(FRAMES[0], FRAMES[3])).timing.bag_rate_hz == pytest.approx(10 / 3)
+
+
+def test_frames_without_a_verdict_were_read_as_well():
+    played = tuple(("/image", index, BEGIN + index * STEP) for index in range(6))
+    assert run_of(FRAMES[0], FRAMES[3], played=played).read == played
+    assert run_of(FRAMES[0], FRAMES[3]).read == (played[0], played[3])
 
 
 def test_nothing_labelled_and_nothing_at_all_are_results_too():

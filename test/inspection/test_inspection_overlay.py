@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,16 @@ def test_only_the_surroundings_of_the_defect_change():
     changed[:40] = changed[-4:] = changed[:, :4] = changed[:, -4:] = False
     rows, columns = np.nonzero(changed)
     assert rows.min() > 100 and rows.max() < 162 and columns.min() > 85 and columns.max() < 195
+
+
+def test_the_banner_makes_way_for_a_defect_at_the_upper_edge():
+    rgb, box = photograph(), Box(0, 0, 320, 240)
+    values = np.full((64, 64), 0.05, np.float32)
+    values[0:8, 20:36] = 2.0
+    seen = replace(inspection(rgb, Verdict.REJECT), anomaly_map=values, defects=find_defects(values, CALIBRATION, box))
+    picture = draw_overlay(rgb, seen, CALIBRATION)
+    assert (picture[-20:-2, 2:60] == VERDICT_COLOURS[Verdict.REJECT]).all(-1).mean() > 0.4
+    np.testing.assert_array_equal(picture[4:16, 4:60], rgb[4:16, 4:60])
 
 
 def test_outside_the_region_of_interest_the_picture_is_dimmed():

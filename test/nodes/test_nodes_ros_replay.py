@@ -66,7 +66,8 @@ def test_compressed_best_effort_images_go_through(tiny_model, tmp_path):
     assert len(played["frames"]) >= 4 and all(frame["score"] is not None for frame in played["frames"])
 
 
-def test_ctrl_c_ends_it_with_a_partial_result_and_no_node_left(tiny_model, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_ends_it_with_a_partial_result_and_no_node_left(tiny_model, tmp_path, number):
     bag = write_bag(tmp_path / "bag", [made_up_part(i) for i in range(400)])
     target = tmp_path / "live.json"
     process = subprocess.Popen(
@@ -83,7 +84,7 @@ def test_ctrl_c_ends_it_with_a_partial_result_and_no_node_left(tiny_model, tmp_p
         node = children[0]
         while time.monotonic() < deadline and not _inspecting(node):
             time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, _ = process.communicate(timeout=60)
     finally:
         process.kill()

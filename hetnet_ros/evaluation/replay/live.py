@@ -74,7 +74,7 @@ def live_run(
         losses=bag.losses,
         transport=Transport(len(played), counts.received, counts.dropped, len(outcomes), rate, topic.reliable),
         axes=labels.axes if labels else (),
-        played=tuple((frame.topic, frame.stamp_ns) for frame in played),
+        played=tuple((frame.topic, frame.index, frame.stamp_ns) for frame in played),
     )
 
 

@@ -79,8 +79,8 @@ class ReplayRun:
     """Everything that was seen.
 
     mode: ``offline`` or ``live``.  pixels: counts by condition, of the frames whose truth is known pixel by pixel.
-    stopped: why the replay ended early, empty where it did not.  losses: what could not be read of the bag.  played: topic
-    and stamp (ns) of every frame that was published, live, those without a verdict included.
+    stopped: why the replay ended early, empty where it did not.  losses: what could not be read of the bag.  played: topic,
+    number and stamp (ns) of every frame that was published, live, those without a verdict included.
     """
 
     bag: str
@@ -99,4 +99,9 @@ class ReplayRun:
     losses: tuple[str, ...] = ()
     transport: Transport | None = None
     axes: tuple[str, ...] = ()
-    played: tuple[tuple[str, int], ...] = ()
+    played: tuple[tuple[str, int, int], ...] = ()
+
+    @property
+    def read(self) -> tuple[tuple[str, int, int], ...]:
+        """Topic, number on it and stamp (ns) of every frame that was read of the bag, whether or not a verdict came back."""
+        return self.played or tuple((frame.topic, frame.index, frame.stamp_ns) for frame in self.frames)

@@ -42,7 +42,7 @@ class Timing:
 def measure_timing(run: ReplayRun) -> Timing:
     """The timing of a replay."""
     frames = run.frames
-    bag_rate, bag_jitter, backward = _stamps(run.played or [(frame.topic, frame.stamp_ns) for frame in frames])
+    bag_rate, bag_jitter, backward = _stamps([(topic, stamp) for topic, _, stamp in run.read])
     transport = run.transport
     return Timing(
         rate_hz=len(frames) / run.seconds if frames and run.seconds > 0 else 0.0,
