@@ -17,6 +17,9 @@ The rows are the paper's, and each changes HetNet as it is here, in one process 
 - + ALGF, + LMGN: one of the two; full: both.
 - full + memory: with the memory of places (ours), as the preset has it; no other row has one.
 
+With one seed, the rows start from the same random numbers, as far as they have the same parts: without that, the weights that
+ALGF's attention draws alone moved a face by more than a point.
+
 The first four rows are taught without noise.  The noise table is the full network under another noise.
 """
 

@@ -20,19 +20,20 @@ class ALGF(nn.Module):
     grid; per head, the query of one structure meets the key of the other, and a softmax over the two structures weighs them
     into the hybrid feature.  Output = hybrid + local + global.
 
-    attention=False leaves local + global (ablation); ``use_local`` / ``use_global`` drop one structure altogether.
+    attention=False leaves local + global (ablation); ``use_local`` / ``use_global`` drop one structure altogether.  What is left
+    out draws its random numbers all the same, so that after one seed whatever is built next starts alike with and without it.
     """
 
     def __init__(self, local_channels: int, global_channels: int, width: int, heads: int = 8, attention: bool = True,
                  use_local: bool = True, use_global: bool = True) -> None:
         super().__init__()
         self.use_local, self.use_global = use_local, use_global
-        self.local = _adjust(local_channels, width) if use_local else None
-        self.global_ = _adjust(global_channels, width) if use_global else None
         self.heads = heads
         self.attention = attention and use_local and use_global
-        if self.attention:
-            self.query_key = nn.ModuleList(nn.Linear(width, 2 * width) for _ in range(2))
+        local, global_ = _adjust(local_channels, width), _adjust(global_channels, width)
+        query_key = nn.ModuleList(nn.Linear(width, 2 * width) for _ in range(2))
+        self.local, self.global_ = local if use_local else None, global_ if use_global else None
+        self.query_key = query_key if self.attention else None
 
     def forward(self, local: Tensor, global_: Tensor) -> Tensor:
         if not self.use_global:

@@ -159,6 +159,17 @@ def test_every_ablation_runs(change, images):
     assert maps.shape == (2, 64, 64) and bool(torch.isfinite(scores).all())
 
 
+@pytest.mark.parametrize("change", [{"use_algf": False}, {"use_local": False}, {"use_global": False}])
+def test_what_is_left_out_of_the_fusion_leaves_the_rest_to_start_from_the_same_numbers(change):
+    torch.manual_seed(0)
+    whole = HetNet(CONFIG)
+    torch.manual_seed(0)
+    ablated = HetNet(dataclasses.replace(CONFIG, **change))
+    for room in ("mhf", "reconstruction", "denoising"):
+        for name, value in getattr(whole, room).state_dict().items():
+            torch.testing.assert_close(getattr(ablated, room).state_dict()[name], value, rtol=0, atol=0, msg=f"{room}.{name}")
+
+
 def test_a_transformer_alone_is_all_that_is_seen_and_reproduced(images):
     torch.manual_seed(0)
     network = HetNet(dataclasses.replace(CONFIG, use_local=False, local_targets=0, use_algf=False)).eval()
