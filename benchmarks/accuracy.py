@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import re
 import resource
 import sys
@@ -24,6 +23,7 @@ import tempfile
 from pathlib import Path
 from statistics import mean
 
+import grid
 import numpy as np
 
 from hetnet_ros.errors import InputError
@@ -145,12 +145,12 @@ def main() -> int:
             for way, figures in results["cross_exposure"].items():
                 lines.append(f"{way:16s}      {100 * figures['image_auroc']:6.2f}   against "
                              f"{100 * figures['same_exposure_image_auroc']:.2f} at the same exposure")
+        grid.write_json(args.json, results)
     results["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"preset {preset.name}, {args.seeds} seeds, peak memory {results['peak_memory_mb']:.0f} MB\n"
           "set                px I-AUROC P-AUROC AUPRO   steps  teach s")
     print("\n".join(lines))
-    if args.json:
-        args.json.write_text(json.dumps(results, indent=1))
+    grid.write_json(args.json, results)
     return 0
 
 
