@@ -29,7 +29,8 @@ _BANNER_MIN_SIDE = 96  # a smaller picture has no room for words, only for the f
 def draw_overlay(rgb: np.ndarray, inspection: Inspection, calibration: Calibration) -> np.ndarray:
     """uint8 (H, W, 3) RGB of the inspected image -> uint8 (H, W, 3) RGB with heat, outlines and a verdict banner.
 
-    The banner is at the upper edge, or at the lower one where it hides less of what is anomalous.  ``rgb`` is left as it is.  An inspection without a map gets its banner only.
+    The banner is at the upper edge, or at the lower one where it hides less of what is anomalous.  ``rgb`` is left as it is.
+    An inspection without a map gets its banner only.
     """
     picture = rgb.copy()
     line = max(1, round(min(rgb.shape[:2]) / 320))
