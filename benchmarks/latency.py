@@ -27,6 +27,7 @@ import torch
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import EXAMPLES, load_artifact
 from hetnet_ros.inspection.backends.interface import BACKENDS, BackendKind
+from hetnet_ros.inspection.backends.quiet_import import quiet_import
 from hetnet_ros.inspection.benchmark import Latency, cold_start, sample_image, take_turns
 from hetnet_ros.inspection.choice import candidates
 from hetnet_ros.inspection.export_cache import CachedExports
@@ -81,13 +82,13 @@ def teachers_alone(network: HetNet, kind: BackendKind, folder: Path, threads: in
     if not graph.exists():
         write_onnx(BareTeachers(network), image, graph, tuple(f"feature{index}" for index in range(6)))
     if kind.runtime == "onnx":
-        import onnxruntime
+        onnxruntime = quiet_import("onnxruntime")
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         return lambda: session.run(None, {session.get_inputs()[0].name: image.numpy()})
-    import openvino
+    openvino = quiet_import("openvino")
 
     model = openvino.Core().read_model(str(graph))
     model.reshape([1, 3, size, size])

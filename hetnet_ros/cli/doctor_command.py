@@ -128,15 +128,18 @@ def _runtime(module: str, use: str, describe: Callable[[], str]) -> Finding:
 
 
 def _onnx_providers() -> str:
-    import onnxruntime
+    from hetnet_ros.inspection.backends.quiet_import import quiet_import
+
+    onnxruntime = quiet_import("onnxruntime")
 
     names = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
     return f"{onnxruntime.__version__} for {', '.join(names)}"
 
 
 def _openvino_precisions() -> str:
-    import openvino
+    from hetnet_ros.inspection.backends.quiet_import import quiet_import
 
+    openvino = quiet_import("openvino")
     abilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     precisions = [name for name in ("FP32", "BF16", "FP16", "INT8") if name in abilities]
     return f"{openvino.__version__.split('-')[0]}, the CPU computes {', '.join(precisions)}"

@@ -16,6 +16,7 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import EXAMPLES, Artifact, load_artifact
 from hetnet_ros.inspection.backends.interface import BackendKind, backend_kind, missing_runtime
 from hetnet_ros.inspection.backends.opening import open_graph
+from hetnet_ros.inspection.backends.quiet_import import quiet_import
 from hetnet_ros.inspection.exported import Description, write_exported
 from hetnet_ros.inspection.parity import Parity, compare, run_in_batches, trial_images
 from hetnet_ros.network.hetnet import HetNet
@@ -85,7 +86,7 @@ def _write_graph(network: HetNet, kind: BackendKind, good: np.ndarray, folder: P
     if kind.runtime == "onnx":
         return graph
     try:
-        import openvino
+        openvino = quiet_import("openvino")
     except ImportError as error:
         raise missing_runtime(kind, error) from None
     model = openvino.Core().read_model(str(graph))
@@ -101,7 +102,7 @@ def _quantised(model, good: np.ndarray):  # noqa: ANN001, ANN202 - openvino.Mode
     try:
         import logging
 
-        import nncf
+        nncf = quiet_import("nncf")
     except ImportError as error:
         raise InputError(f"int8 needs nncf, which does not import here ({error}): pip install nncf") from None
     logging.getLogger("nncf").setLevel(logging.ERROR)

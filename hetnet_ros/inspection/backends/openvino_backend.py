@@ -12,6 +12,7 @@ import numpy as np
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.backends.interface import BackendKind, NetworkOutput, missing_runtime
+from hetnet_ros.inspection.backends.quiet_import import quiet_import
 
 
 class OpenVinoBackend:
@@ -25,7 +26,7 @@ class OpenVinoBackend:
         if device not in ("auto", "cpu"):
             raise InputError(f"backend {kind.name} runs on the CPU, not on {device}: set device to cpu or use another backend")
         try:
-            import openvino
+            openvino = quiet_import("openvino")
         except ImportError as error:
             raise missing_runtime(kind, error) from None
         self.name, self.device = kind.name, "cpu"
@@ -54,7 +55,7 @@ class OpenVinoBackend:
 def supports_bf16() -> bool:
     """Whether the CPU computes bfloat16 itself; elsewhere that precision is emulated and gains nothing."""
     try:
-        import openvino
+        openvino = quiet_import("openvino")
     except ImportError:
         return False
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
