@@ -18,6 +18,7 @@ SUMMARY = "start one of the ROS 2 nodes without a launch file"
 NODES: dict[str, str] = {
     "inspector": "turns camera images into verdicts; a managed node",
     "virtual_camera": "publishes images of the virtual inspection cell",
+    "fault_proxy": "does to pictures what networks and drivers do, to prove a cell",
     "reject_planner": "takes parts through viewpoints to the good, reject or re-inspect side",
 }
 
