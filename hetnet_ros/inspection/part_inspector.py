@@ -17,7 +17,7 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import REFERENCES, ModelCard, load_artifact
 from hetnet_ros.inspection.backends.interface import AUTO, FILE, Backend, BackendKind, backend_kind
 from hetnet_ros.inspection.domain import Domain, MapSpread
-from hetnet_ros.inspection.exported import check_backend, graph_files, is_exported, read_exported
+from hetnet_ros.inspection.exported import Exported, check_backend, is_exported, open_exported
 from hetnet_ros.inspection.image_statistics import measure
 from hetnet_ros.inspection.preprocessing import checked_roi, cut
 from hetnet_ros.inspection.region_of_interest import Region, score_inside
@@ -63,7 +63,7 @@ class PartInspector:
         """
         path, wanted = Path(path), None if backend in (FILE, AUTO) else backend_kind(backend)
         if is_exported(path):
-            return cls._load_exported(path, device, None if wanted is None else wanted.name, threads)
+            return cls._of_export(path, open_exported(path), device, None if wanted is None else wanted.name, threads)
         if backend == AUTO:
             from hetnet_ros.inspection.choice import choose_backend
 
@@ -75,7 +75,7 @@ class PartInspector:
             return cls._load_torch(path, device, allow_cpu_fallback, wanted, threads)
         from hetnet_ros.inspection.export_cache import cached_export
 
-        return cls._load_exported(cached_export(path, wanted), device, None, threads)
+        return cls._of_export(path, cached_export(path, wanted), device, None, threads)
 
     @classmethod
     def _load_torch(cls, path: Path, device: str, allow_cpu_fallback: bool, kind: BackendKind | None,
@@ -95,14 +95,13 @@ class PartInspector:
         return cls(artifact.card, artifact.model_id, artifact.tensors[REFERENCES].numpy(), backend, size)
 
     @classmethod
-    def _load_exported(cls, path: Path, device: str, backend: str | None, threads: int) -> "PartInspector":
+    def _of_export(cls, path: Path, exported: Exported, device: str, backend: str | None, threads: int) -> "PartInspector":
         from hetnet_ros.inspection.backends.opening import open_graph
 
-        description = read_exported(path)
+        description, graph = exported.description, exported.graph
         kind = check_backend(path, description, backend)
-        size = sum(file.stat().st_size for file in graph_files(path)) / 2**20
         return cls(description.card, description.model_id, description.arrays[REFERENCES],
-                   open_graph(path, kind, device, threads), size)
+                   open_graph(graph, kind, device, threads), graph.megabytes)
 
     @property
     def part_name(self) -> str:
