@@ -91,11 +91,16 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model file in memory; ``model_id`` is the first 16 hex digits of its digest."""
+    """A model file in memory; ``digest`` is the SHA-256 over card and tensors, in hex."""
 
     card: ModelCard
     tensors: dict[str, Tensor]
-    model_id: str
+    digest: str
+
+    @property
+    def model_id(self) -> str:
+        """The first 16 hex digits of the digest."""
+        return self.digest[:16]
 
 
 def save_artifact(path: Path, card: ModelCard, tensors: dict[str, Tensor]) -> str:
@@ -144,7 +149,7 @@ def load_artifact(path: Path) -> Artifact:
         check_card(card)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"the card of model {path} is not valid: {shown(error)}; teach the part again") from None
-    return Artifact(card, tensors, digest[:16])
+    return Artifact(card, tensors, digest)
 
 
 def card_from_values(values: dict) -> ModelCard:

@@ -19,23 +19,29 @@ from hetnet_ros.inspection.backends.interface import BackendKind
 from hetnet_ros.inspection.exported import (
     FORMAT, Description, Exported, export_files, fitted_card, open_exported, outside_arrays)
 from hetnet_ros.inspection.private_cache import is_own, private_folder
+from hetnet_ros.inspection.signature import PublicKeys
 
 
-def cached_export(model: Path, kind: BackendKind) -> Exported:
+def cached_export(model: Path, kind: BackendKind, trusted: PublicKeys | None = None) -> Exported:
     """The export of ``model`` for ``kind``, made now if the cache does not have it.
 
     Raises InputError where it cannot be made, or does not give torch's answers.
     """
-    return CachedExports(model)[kind]
+    return CachedExports(model, trusted)[kind]
 
 
 class CachedExports:
     """The exports of one model; what several of them have in common is computed once."""
 
-    def __init__(self, model: Path) -> None:
-        """Raises InputError where the model file cannot be used."""
+    def __init__(self, model: Path, trusted: PublicKeys | None = None) -> None:
+        """trusted: keys of which one must have signed the model; None: it need not be signed.
+
+        Raises InputError where the model file cannot be used.
+        """
         self._model = model
         self._artifact = load_artifact(model)
+        if trusted is not None:
+            trusted.check(model, self._artifact.digest)
         self._exporter = None
 
     def path(self, kind: BackendKind) -> Path:

@@ -48,7 +48,7 @@ class Description:
 
     card: the model's, with the thresholds of this backend.  model_id: of the model file it was exported from.  backend: the one
     it was checked on.  parity: how it compared to torch.  arrays: the model's tensors outside the network, by name.  made_by: the
-    version of hetnet that exported it.
+    version of hetnet that exported it.  digest: SHA-256, in hex, over all of this and every byte of the graph; empty before it is written.
     """
 
     card: ModelCard
@@ -57,6 +57,7 @@ class Description:
     parity: Parity
     arrays: dict[str, np.ndarray]
     made_by: str = __version__
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,8 @@ def _mixed(path: Path) -> str:
 def _described(path: Path, values: dict, parts: list[bytes]) -> Description:
     """The description, checked against the graph; InputError where they are no pair or its content is none."""
     values = dict(values)
-    if values.pop("digest", None) != _digest(values, parts):
+    digest = values.pop("digest", None)
+    if digest != _digest(values, parts):
         raise InputError(_mixed(path))
     try:
         kind, model_id, made_by = BACKENDS[values["backend"]], values["model_id"], values["hetnet"]
@@ -242,7 +244,7 @@ def _described(path: Path, values: dict, parts: list[bytes]) -> Description:
         arrays = {name: _from_base64(name, entry) for name, entry in values["arrays"].items()}
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"the card of exported model {path} is not valid ({shown(error)}): export it again") from None
-    return Description(card, model_id, kind, parity, arrays, made_by)
+    return Description(card, model_id, kind, parity, arrays, made_by, digest)
 
 
 def _to_base64(array: np.ndarray) -> dict[str, object]:

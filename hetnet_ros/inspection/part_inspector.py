@@ -23,6 +23,7 @@ from hetnet_ros.inspection.preprocessing import checked_roi, cut
 from hetnet_ros.inspection.region_of_interest import Region, score_inside
 from hetnet_ros.inspection.regions import find_defects
 from hetnet_ros.inspection.result import Box, Inspection, StageTimings, Verdict
+from hetnet_ros.inspection.signature import PublicKeys
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,38 +55,45 @@ class PartInspector:
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto", allow_cpu_fallback: bool = False, backend: str = FILE,
-             threads: int = 0) -> "PartInspector":
+             threads: int = 0, trusted: PublicKeys | None = None) -> "PartInspector":
         """Read a model file and its teachers, or an exported model.
 
         backend: one of ``CHOICES``; a model file asked for another backend than torch is exported into the cache first.
-        threads: CPU threads, 0 for the library's choice.
+        threads: CPU threads, 0 for the library's choice.  trusted: keys of which one must have signed the model; None: any model is taken.
         Raises InputError for a file, a teacher, a backend or a device that cannot be used, with what to do.
         """
         path, wanted = Path(path), None if backend in (FILE, AUTO) else backend_kind(backend)
         if is_exported(path):
-            return cls._of_export(path, open_exported(path), device, None if wanted is None else wanted.name, threads)
+            exported = open_exported(path)
+            if trusted is not None:
+                trusted.check(path, exported.description.digest)
+            return cls._of_export(path, exported, device, None if wanted is None else wanted.name, threads)
         if backend == AUTO:
             from hetnet_ros.inspection.choice import choose_backend
 
+            if trusted is not None:
+                trusted.check(path, load_artifact(path).digest)  # before it is run to be measured
             chosen = choose_backend(path, device, threads)
-            inspector = cls.load(path, device, allow_cpu_fallback, chosen.backend, threads)
+            inspector = cls.load(path, device, allow_cpu_fallback, chosen.backend, threads, trusted)
             inspector.choice = chosen.reason
             return inspector
         if wanted is None or wanted.runtime == "torch":
-            return cls._load_torch(path, device, allow_cpu_fallback, wanted, threads)
+            return cls._load_torch(path, device, allow_cpu_fallback, wanted, threads, trusted)
         from hetnet_ros.inspection.export_cache import cached_export
 
-        return cls._of_export(path, cached_export(path, wanted), device, None, threads)
+        return cls._of_export(path, cached_export(path, wanted, trusted), device, None, threads)
 
     @classmethod
     def _load_torch(cls, path: Path, device: str, allow_cpu_fallback: bool, kind: BackendKind | None,
-                    threads: int) -> "PartInspector":
+                    threads: int, trusted: PublicKeys | None) -> "PartInspector":
         import torch
 
         from hetnet_ros.inspection.backends.torch_backend import TorchBackend, resolve_device
         from hetnet_ros.inspection.model_network import build_network
 
         artifact = load_artifact(path)
+        if trusted is not None:
+            trusted.check(path, artifact.digest)
         where = resolve_device(device, allow_cpu_fallback)  # a wrong device is said before the weights are read
         if threads:
             torch.set_num_threads(threads)
