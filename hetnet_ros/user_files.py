@@ -40,7 +40,7 @@ def read_bytes(path: str | Path, what: str, limit: int, remedy: str = "check the
         if not stat.S_ISREG(found.st_mode):
             raise InputError(f"{name} is {kind(found.st_mode)}, not a file: {remedy}")
         if found.st_size > limit:
-            raise InputError(f"{name} has {found.st_size / MB:,.1f} MB, and at most {limit / MB:,.0f} MB are read: it is not what "
+            raise InputError(f"{name} has {_size(found.st_size)}, and at most {_size(limit)} are read: it is not what "
                              f"it should be; {remedy}")
         with open(descriptor, "rb", closefd=False) as file:
             data = file.read(limit + 1)
@@ -49,7 +49,7 @@ def read_bytes(path: str | Path, what: str, limit: int, remedy: str = "check the
     finally:
         os.close(descriptor)
     if len(data) > limit:  # it grew meanwhile, or tells no size
-        raise InputError(f"{name} has more than {limit / MB:,.0f} MB: it is not what it should be; {remedy}")
+        raise InputError(f"{name} has more than {_size(limit)}: it is not what it should be; {remedy}")
     return data
 
 
@@ -68,6 +68,10 @@ def reason(error: BaseException) -> str:
         return {errno.ENAMETOOLONG: "its name is too long", errno.ENOSPC: "the disk is full", errno.EROFS: "the disk is read-only",
                 errno.EACCES: "no permission", errno.ELOOP: "its links lead in a circle"}.get(error.errno) or os.strerror(error.errno)
     return shown(str(error) or type(error).__name__)
+
+
+def _size(count: int) -> str:
+    return f"{count / MB:,.1f} MB" if count >= MB else f"{count / 1024:,.1f} kB"
 
 
 def kind(mode: int) -> str:

@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "label": "list a recording's segments, write and import its labels",
     "cell": "write images of the virtual inspection cell, or a labelled recording",
     "export": "turn a model into one graph for another runtime, checked against torch",
+    "sign": "sign models, so that inspectors with the public key take no others",
     "bench": "measure how fast a model runs on this machine, by backend",
     "demo": "teach a virtual part, inspect 20 parts over ROS 2, show the verdicts",
     "run": "start one of the ROS 2 nodes without a launch file",

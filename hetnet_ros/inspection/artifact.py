@@ -11,19 +11,22 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from hetnet_ros import strict_json
 from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import shown
 from hetnet_ros.inspection.calibration import Calibration
+from hetnet_ros.inspection.card_bounds import check_card
 from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.domain import DomainLimits
 from hetnet_ros.inspection.image_statistics import StatisticLimits
 from hetnet_ros.network.config import NetworkConfig
+from hetnet_ros.network.tensor_files import read_tensors, save_tensors
+from hetnet_ros.user_files import MB
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,6 +41,8 @@ TAUGHT = "domain.taught"
 EXAMPLES = "export.images"
 """Name of the tensor with some good images, uint8 (N, S, S, 3): what exports are checked and quantised on."""
 MAX_EXAMPLES = 32
+MODEL_LIMIT = 1024 * MB
+"""Of a model file: `edge` takes some tens of MB, most of it memories of places."""
 _KEY = "hetnet"  # one metadata key only: safetensors does not keep the order of several
 
 
@@ -86,40 +91,33 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model file in memory; ``model_id`` is the first 16 hex digits of its digest."""
+    """A model file in memory; ``digest`` is the SHA-256 over card and tensors, in hex."""
 
     card: ModelCard
     tensors: dict[str, Tensor]
-    model_id: str
+    digest: str
+
+    @property
+    def model_id(self) -> str:
+        """The first 16 hex digits of the digest."""
+        return self.digest[:16]
 
 
 def save_artifact(path: Path, card: ModelCard, tensors: dict[str, Tensor]) -> str:
-    """Write the model atomically and return its model_id.  Raises InputError where it cannot be written."""
+    """Write the model atomically and return its model_id.
+
+    Raises InputError where it cannot be written, or holds numbers with which it would not be read again.
+    """
+    try:
+        check_card(card)
+    except ValueError as error:
+        raise InputError(f"model {path} is not written, since nobody could read it: {error}; teach with other images or "
+                         "settings") from None
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps(dataclasses.asdict(card), sort_keys=True)
+    text = json.dumps(dataclasses.asdict(card), sort_keys=True, allow_nan=False)
     digest = _digest(text, tensors)
     save_tensors(path, tensors, {_KEY: json.dumps({"card": text, "digest": digest})})
     return digest[:16]
-
-
-def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file so that ``path`` is either the old file or the whole new one."""
-    from safetensors.torch import save_file
-
-    path = Path(path)
-    part = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
-            part = file.name
-        save_file(tensors, part, metadata)
-        os.chmod(part, 0o644)  # temporary files are private; a node may run as another user
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        if part and os.path.exists(part):
-            os.unlink(part)
 
 
 def load_artifact(path: Path) -> Artifact:
@@ -128,71 +126,42 @@ def load_artifact(path: Path) -> Artifact:
     Raises InputError when it is absent, no safetensors, not a model of ours, of another format version, incomplete, or
     when its digest does not match its content.
     """
-    metadata, tensors = read_tensors(path, "model")
+    metadata, tensors = read_tensors(path, "model", MODEL_LIMIT, "make one with hetnet train")
     if _KEY not in metadata:
         raise InputError(f"{path} is a safetensors file but no hetnet model (it has no card): make one with hetnet train")
     try:
-        wrapper = json.loads(metadata[_KEY])
+        wrapper = strict_json.parse(metadata[_KEY])
+        if set(metadata) != {_KEY} or set(wrapper) != {"card", "digest"}:
+            raise ValueError("there is more than card and digest")
         text, digest = wrapper["card"], wrapper["digest"]
-        values = json.loads(text)
+        values = strict_json.parse(text)
         version = values["format_version"]
     except (ValueError, KeyError, TypeError):
         raise InputError(f"the card of model {path} is damaged: restore the file or teach the part again") from None
-    if version not in READ_VERSIONS:
-        raise InputError(f"model {path} has format version {version}, this hetnet reads {READ_VERSIONS[0]} to {READ_VERSIONS[-1]}: "
-                         "teach the part again or use the hetnet that made it")
+    if type(version) is not int or version not in READ_VERSIONS:
+        raise InputError(f"model {path} has format version {shown(version, 20)}, this hetnet reads {READ_VERSIONS[0]} to "
+                         f"{READ_VERSIONS[-1]}: teach the part again or use the hetnet that made it")
     if _digest(text, tensors) != digest:
         raise InputError(f"model {path} does not match its digest: it was changed or damaged; restore the file or teach "
                          "the part again")
     try:
         card = card_from_values(values)
+        check_card(card)
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"the card of model {path} is not valid: {error}") from None
-    return Artifact(card, tensors, digest[:16])
-
-
-def read_tensors(path: Path, what: str) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors of a safetensors file; InputError where it cannot be read as one."""
-    import safetensors
-
-    if not Path(path).is_file():
-        remedy = "leave out --resume" if what == "checkpoint" else "make one with hetnet train"
-        raise InputError(f"{what} {path} does not exist or is no file: check the path, or {remedy}")
-    try:
-        with safetensors.safe_open(str(path), "pt") as file:
-            return dict(file.metadata() or {}), {key: file.get_tensor(key) for key in file.keys()}
-    except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(f"{what} {path} is not a readable safetensors file: {error}") from None
+        raise InputError(f"the card of model {path} is not valid: {shown(error)}; teach the part again") from None
+    return Artifact(card, tensors, digest)
 
 
 def card_from_values(values: dict) -> ModelCard:
     """The card from its JSON values; raises ValueError, TypeError or KeyError where they are not one."""
-    return ModelCard(
-        part_name=str(values["part_name"]), preset=str(values["preset"]),
-        network=from_mapping(NetworkConfig, _network(values), "network"),
-        teachers=tuple(TeacherRecord(**teacher) for teacher in values["teachers"]),
-        calibration=Calibration(**_with_tuples(values["calibration"])),
-        domain=DomainLimits(**{**values["domain"], "statistics": StatisticLimits(**values["domain"]["statistics"])}),
-        training=TrainingSummary(**_with_tuples(values["training"])), crop=_crop(values))
-
-
-def _network(values: dict) -> dict:
-    if values["format_version"] > 3:
-        return values["network"]
-    network = dict(values["network"])
-    network["local_targets"] = 3 if network.pop("local_target", True) else 0
-    return network
-
-
-def _crop(values: dict) -> Crop:
-    try:
-        return Crop(**values["crop"]) if values["format_version"] > 2 else Crop()
-    except InputError as error:
-        raise ValueError(str(error)) from None
-
-
-def _with_tuples(values: dict) -> dict:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    version = values["format_version"]
+    values = {name: value for name, value in values.items() if name != "format_version" and (name != "crop" or version > 2)}
+    if version <= 3:
+        network = dict(values["network"])
+        network["local_targets"] = 3 if network.pop("local_target", True) else 0
+        values["network"] = network
+    card = from_mapping(ModelCard, values, "card")
+    return dataclasses.replace(card, part_name=shown(card.part_name), preset=shown(card.preset))
 
 
 def _digest(card_text: str, tensors: dict[str, Tensor]) -> str:
@@ -201,14 +170,19 @@ def _digest(card_text: str, tensors: dict[str, Tensor]) -> str:
     return hashlib.sha256(f"{card_text}|{hash_tensors(tensors)}".encode()).hexdigest()
 
 
-def check_fits(tensors: dict[str, Tensor], expected: dict[str, Tensor | None], path: Path) -> None:
-    """Raise InputError unless the file's tensors are those expected, of the same shape (None: any), all finite."""
+def check_fits(tensors: dict[str, Tensor], expected: dict[str, tuple[Any, tuple[int | range, ...]]], path: Path) -> None:
+    """Raise InputError unless the file's tensors are those expected, of the same type and shape, all finite."""
     import torch
 
     wrong = sorted(set(expected) ^ set(tensors)) or [
-        name for name, like in expected.items() if like is not None and tensors[name].shape != like.shape]
+        name for name, (dtype, shape) in expected.items() if tensors[name].dtype != dtype or not _is_shape(tensors[name], shape)]
     if wrong:
-        raise InputError(f"model {path} does not fit the network in its own card ({wrong[0]}): teach the part again")
+        raise InputError(f"model {path} does not fit the network in its own card ({shown(wrong[0], 60)}): teach the part again")
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise InputError(f"model {path} holds values that are not finite in {name}: teach the part again")
+
+
+def _is_shape(tensor: Tensor, shape: tuple[int | range, ...]) -> bool:
+    return len(tensor.shape) == len(shape) and all(
+        length in wanted if isinstance(wanted, range) else length == wanted for length, wanted in zip(tensor.shape, shape))

@@ -15,14 +15,17 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from hetnet_ros import __version__
+from hetnet_ros import __version__, strict_json
+from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import shown
 from hetnet_ros.inspection.artifact import load_artifact
 from hetnet_ros.inspection.backends.interface import backend_kind
 from hetnet_ros.inspection.backends.openvino_backend import supports_bf16
 from hetnet_ros.inspection.benchmark import sample_image, take_turns
 from hetnet_ros.inspection.export_cache import CachedExports
-from hetnet_ros.resources import cache_directory
+from hetnet_ros.inspection.private_cache import is_own, private_folder
+from hetnet_ros.user_files import MB, read_text
 
 ROUNDS = 15
 
@@ -40,19 +43,34 @@ def choose_backend(model: Path, device: str = "auto", threads: int = 0) -> Choic
 
     Raises InputError for a model or device that cannot be used.
     """
-    remembered = cache_directory() / "choices" / f"{_key(load_artifact(model).model_id, device, threads)}.json"
+    key = _key(load_artifact(model).model_id, device, threads)
     try:
-        return Choice(**json.loads(remembered.read_text()))
-    except (OSError, ValueError, TypeError):
-        choice = _measure(model, device, threads)
+        remembered = private_folder("choices") / f"{key}.json"
+    except InputError:
+        return _measure(model, device, threads)  # no safe place to remember it
+    choice = _remembered(remembered, device)
+    if choice is not None:
+        return choice
+    choice = _measure(model, device, threads)
     try:
-        remembered.parent.mkdir(parents=True, exist_ok=True)
         part = remembered.with_suffix(f".{os.getpid()}.part")
         part.write_text(json.dumps(dataclasses.asdict(choice)))
+        part.chmod(0o644)
         os.replace(part, remembered)
     except OSError:
         pass  # a read-only home: it is measured again next time
     return choice
+
+
+def _remembered(path: Path, device: str) -> Choice | None:
+    """The choice in a file, where nobody else can have written it and it is one of those there are."""
+    if not is_own(path):
+        return None
+    try:
+        choice = from_mapping(Choice, strict_json.parse(read_text(path, "remembered choice", MB)), "choice")
+    except ValueError:
+        return None
+    return Choice(choice.backend, shown(choice.reason, 2000)) if choice.backend in candidates(device) else None
 
 
 def candidates(device: str = "auto") -> tuple[str, ...]:

@@ -6,7 +6,6 @@ good images that the model file carries, and write graph, card and parity figure
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -14,10 +13,10 @@ import numpy as np
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import EXAMPLES, Artifact, load_artifact
-from hetnet_ros.inspection.backends.interface import BackendKind, backend_kind, missing_runtime
+from hetnet_ros.inspection.backends.interface import BackendKind, Graph, backend_kind, missing_runtime
 from hetnet_ros.inspection.backends.opening import open_graph
 from hetnet_ros.inspection.backends.quiet_import import quiet_import
-from hetnet_ros.inspection.exported import Description, write_exported
+from hetnet_ros.inspection.exported import Description, fitted_card, outside_arrays, write_exported
 from hetnet_ros.inspection.parity import Parity, compare, run_in_batches, trial_images
 from hetnet_ros.network.hetnet import HetNet
 
@@ -57,14 +56,10 @@ class Exporter:
         artifact, trial = self._artifact, self._trial
         with tempfile.TemporaryDirectory() as folder:
             graph = _write_graph(self._network, kind, trial.images[trial.good], Path(folder))
-            other = run_in_batches(open_graph(graph, kind), trial.images)
-            parity, calibration = compare(kind, trial, self._reference, other, artifact.card.calibration)
-            domain = artifact.card.domain
-            domain = dataclasses.replace(domain, level=domain.level * parity.map_shift)
-            card = dataclasses.replace(artifact.card, calibration=calibration, domain=domain)
-            outside = {name: tensor.numpy() for name, tensor in artifact.tensors.items()
-                       if name not in self._network.trained_state() and name != EXAMPLES}
-            write_exported(graph, output, Description(card, artifact.model_id, kind, parity, outside))
+            other = run_in_batches(open_graph(Graph.read(graph), kind), trial.images)
+            parity, _ = compare(kind, trial, self._reference, other, artifact.card.calibration)
+            card = fitted_card(artifact.card, kind, parity)
+            write_exported(graph, output, Description(card, artifact.model_id, kind, parity, outside_arrays(artifact)))
         return parity
 
 

@@ -17,12 +17,13 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import REFERENCES, ModelCard, load_artifact
 from hetnet_ros.inspection.backends.interface import AUTO, FILE, Backend, BackendKind, backend_kind
 from hetnet_ros.inspection.domain import Domain, MapSpread
-from hetnet_ros.inspection.exported import check_backend, graph_files, is_exported, read_exported
+from hetnet_ros.inspection.exported import Exported, check_backend, is_exported, open_exported
 from hetnet_ros.inspection.image_statistics import measure
 from hetnet_ros.inspection.preprocessing import checked_roi, cut
 from hetnet_ros.inspection.region_of_interest import Region, score_inside
 from hetnet_ros.inspection.regions import find_defects
 from hetnet_ros.inspection.result import Box, Inspection, StageTimings, Verdict
+from hetnet_ros.inspection.signature import PublicKeys
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,38 +55,45 @@ class PartInspector:
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto", allow_cpu_fallback: bool = False, backend: str = FILE,
-             threads: int = 0) -> "PartInspector":
+             threads: int = 0, trusted: PublicKeys | None = None) -> "PartInspector":
         """Read a model file and its teachers, or an exported model.
 
         backend: one of ``CHOICES``; a model file asked for another backend than torch is exported into the cache first.
-        threads: CPU threads, 0 for the library's choice.
+        threads: CPU threads, 0 for the library's choice.  trusted: keys of which one must have signed the model; None: any model is taken.
         Raises InputError for a file, a teacher, a backend or a device that cannot be used, with what to do.
         """
         path, wanted = Path(path), None if backend in (FILE, AUTO) else backend_kind(backend)
         if is_exported(path):
-            return cls._load_exported(path, device, None if wanted is None else wanted.name, threads)
+            exported = open_exported(path)
+            if trusted is not None:
+                trusted.check(path, exported.description.digest)
+            return cls._of_export(path, exported, device, None if wanted is None else wanted.name, threads)
         if backend == AUTO:
             from hetnet_ros.inspection.choice import choose_backend
 
+            if trusted is not None:
+                trusted.check(path, load_artifact(path).digest)  # before it is run to be measured
             chosen = choose_backend(path, device, threads)
-            inspector = cls.load(path, device, allow_cpu_fallback, chosen.backend, threads)
+            inspector = cls.load(path, device, allow_cpu_fallback, chosen.backend, threads, trusted)
             inspector.choice = chosen.reason
             return inspector
         if wanted is None or wanted.runtime == "torch":
-            return cls._load_torch(path, device, allow_cpu_fallback, wanted, threads)
+            return cls._load_torch(path, device, allow_cpu_fallback, wanted, threads, trusted)
         from hetnet_ros.inspection.export_cache import cached_export
 
-        return cls._load_exported(cached_export(path, wanted), device, None, threads)
+        return cls._of_export(path, cached_export(path, wanted, trusted), device, None, threads)
 
     @classmethod
     def _load_torch(cls, path: Path, device: str, allow_cpu_fallback: bool, kind: BackendKind | None,
-                    threads: int) -> "PartInspector":
+                    threads: int, trusted: PublicKeys | None) -> "PartInspector":
         import torch
 
         from hetnet_ros.inspection.backends.torch_backend import TorchBackend, resolve_device
         from hetnet_ros.inspection.model_network import build_network
 
         artifact = load_artifact(path)
+        if trusted is not None:
+            trusted.check(path, artifact.digest)
         where = resolve_device(device, allow_cpu_fallback)  # a wrong device is said before the weights are read
         if threads:
             torch.set_num_threads(threads)
@@ -95,14 +103,13 @@ class PartInspector:
         return cls(artifact.card, artifact.model_id, artifact.tensors[REFERENCES].numpy(), backend, size)
 
     @classmethod
-    def _load_exported(cls, path: Path, device: str, backend: str | None, threads: int) -> "PartInspector":
+    def _of_export(cls, path: Path, exported: Exported, device: str, backend: str | None, threads: int) -> "PartInspector":
         from hetnet_ros.inspection.backends.opening import open_graph
 
-        description = read_exported(path)
+        description, graph = exported.description, exported.graph
         kind = check_backend(path, description, backend)
-        size = sum(file.stat().st_size for file in graph_files(path)) / 2**20
         return cls(description.card, description.model_id, description.arrays[REFERENCES],
-                   open_graph(path, kind, device, threads), size)
+                   open_graph(graph, kind, device, threads), graph.megabytes)
 
     @property
     def part_name(self) -> str:

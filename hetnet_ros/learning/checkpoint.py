@@ -7,18 +7,37 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+import math
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from hetnet_ros import strict_json
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.artifact import read_tensors, save_tensors
 from hetnet_ros.learning.preset import Preset
 from hetnet_ros.learning.trainer import Trainer
+from hetnet_ros.network.tensor_files import read_tensors, save_tensors
+from hetnet_ros.user_files import MB
 
+LIMIT = 4096 * MB
+"""Of a checkpoint: the network with two moments of each parameter."""
 _KEY = "hetnet_checkpoint"
+_STATES = ("step", "exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint file in memory.  run: the fingerprint of what it belongs to.  step: steps done.  loss: the running mean, NaN before
+    the first step."""
+
+    path: Path
+    run: str
+    step: int
+    loss: float
+    tensors: dict[str, Tensor]
 
 
 def checkpoint_path(model: Path) -> Path:
@@ -38,8 +57,21 @@ def save_checkpoint(path: Path, trainer: Trainer, run: str) -> None:
     tensors = {f"network.{k}": v.detach().cpu() for k, v in trainer.network.trained_state().items()}
     for index, state in trainer.optimizer.state_dict()["state"].items():
         tensors.update({f"optimizer.{index}.{k}": torch.as_tensor(v).detach().cpu() for k, v in state.items()})
-    meta = json.dumps({"run": run, "step": trainer.step, "loss": trainer.loss})
+    meta = json.dumps({"run": run, "step": trainer.step, "loss": trainer.loss if math.isfinite(trainer.loss) else None})
     save_tensors(path, {k: v.contiguous() for k, v in tensors.items()}, {_KEY: meta})
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in a file; raises InputError where it is absent or no checkpoint."""
+    metadata, tensors = read_tensors(path, "checkpoint", LIMIT, "leave out --resume")
+    try:
+        meta = strict_json.parse(metadata[_KEY])
+        run, step, loss = meta["run"], meta["step"], meta["loss"]
+        if type(run) is not str or type(step) is not int or step < 0 or type(loss) not in (float, int, type(None)):
+            raise ValueError
+    except (KeyError, ValueError, TypeError):
+        raise InputError(f"{path} is no hetnet checkpoint: start again without --resume") from None
+    return Checkpoint(path, run, step, math.nan if loss is None else float(loss), tensors)
 
 
 def load_checkpoint(path: Path, trainer: Trainer, run: str) -> None:
@@ -47,26 +79,28 @@ def load_checkpoint(path: Path, trainer: Trainer, run: str) -> None:
 
     Raises InputError where the file is absent, no checkpoint, or of another run.
     """
-    metadata, tensors = read_tensors(path, "checkpoint")
-    try:
-        meta = json.loads(metadata[_KEY])
-    except (KeyError, ValueError):
-        raise InputError(f"{path} is no hetnet checkpoint: start again without --resume") from None
-    if meta["run"] != run:
+    found = read_checkpoint(path)
+    if found.run != run:
         raise InputError(f"checkpoint {path} belongs to a run with other images, settings or seed: repeat the command "
                          "that made it, or start again without --resume")
-    network = {k[len("network."):]: v for k, v in tensors.items() if k.startswith("network.")}
-    trainer.network.load_state_dict(network, strict=False)
+    wanted = {f"network.{name}": tensor for name, tensor in trainer.network.trained_state().items()}
     parameters = trainer.network.trained_parameters()
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimizer."):
-            _, index, name = key.split(".", 2)
-            like = parameters[int(index)]
-            if value.shape == like.shape:  # the fused optimiser wants the parameter's own memory layout
-                value = torch.empty_like(like, requires_grad=False).copy_(value)
-            state.setdefault(int(index), {})[name] = value
+    states = {f"optimizer.{index}.{name}": torch.zeros(()) if name == "step" else like
+              for index, like in enumerate(parameters) for name in _STATES}
+    known = {**wanted, **states}
+    wrong = sorted(set(wanted) - set(found.tensors)) or sorted(
+        name for name, tensor in found.tensors.items() if name not in known or tensor.shape != known[name].shape)
+    if wrong or not all(bool(torch.isfinite(tensor).all()) for tensor in found.tensors.values()):
+        raise InputError(f"checkpoint {path} is damaged: start again without --resume")
+    trainer.network.load_state_dict({name[len("network."):]: found.tensors[name] for name in wanted}, strict=False)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name in sorted(set(states) & set(found.tensors)):
+        _, index, kind = name.split(".", 2)
+        value, like = found.tensors[name], parameters[int(index)]
+        if kind != "step":  # the fused optimiser wants the parameter's own memory layout
+            value = torch.empty_like(like, requires_grad=False).copy_(value)
+        state.setdefault(int(index), {})[kind] = value
     whole = trainer.optimizer.state_dict()
     whole["state"] = state
     trainer.optimizer.load_state_dict(whole)
-    trainer.step, trainer.loss = meta["step"], meta["loss"]
+    trainer.step, trainer.loss = found.step, found.loss

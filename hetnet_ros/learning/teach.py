@@ -16,8 +16,7 @@ import torch
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import (
-    EXAMPLES, MAX_EXAMPLES, REFERENCES, TAUGHT, ModelCard, TeacherRecord, TrainingSummary, read_tensors,
-    save_artifact)
+    EXAMPLES, MAX_EXAMPLES, REFERENCES, TAUGHT, ModelCard, TeacherRecord, TrainingSummary, save_artifact)
 from hetnet_ros.inspection.backends.torch_backend import resolve_device
 from hetnet_ros.inspection.calibration import FALSE_REJECT, Calibration
 from hetnet_ros.inspection.crop import Crop
@@ -25,7 +24,7 @@ from hetnet_ros.inspection.domain import MAX_REFERENCES
 from hetnet_ros.learning.alignment import stage_offsets
 from hetnet_ros.learning.bag_images import BagSource, load_bag_images
 from hetnet_ros.learning.calibrate import check_rate, fit_calibration
-from hetnet_ros.learning.checkpoint import checkpoint_path, fingerprint, load_checkpoint, save_checkpoint
+from hetnet_ros.learning.checkpoint import checkpoint_path, fingerprint, load_checkpoint, read_checkpoint, save_checkpoint
 from hetnet_ros.learning.cross import cross_scores, folds_for
 from hetnet_ros.learning.domain_limits import held_out_distances, image_digests, learn_limits, left_out_distances
 from hetnet_ros.learning.exposure import with_exposure
@@ -82,7 +81,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     check_rate(false_reject)
     check_model_output(output)
     if resume:
-        read_tensors(checkpoint_path(output), "checkpoint")  # what is not there is said before the features are computed
+        read_checkpoint(checkpoint_path(output))  # what is not there is said before the features are computed
     target = resolve_device(device)
     size = preset.network.image_size
     good = load_bag_images(bag, size, progress, crop) if bag else load_good_images(

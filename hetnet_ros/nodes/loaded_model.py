@@ -40,11 +40,12 @@ class LoadedModel:
         )
 
 
-def load_model(path: str, device: str, allow_cpu_fallback: bool, threads: int, backend: str = "file") -> LoadedModel:
+def load_model(path: str, device: str, allow_cpu_fallback: bool, threads: int, backend: str = "file",
+               public_key: str = "") -> LoadedModel:
     """Load and warm the model file ``path``.
 
     device: ``auto``, ``cuda`` or ``cpu``; threads: CPU threads of the network, 0 for the library's choice; backend: as
-    the parameter.  Raises InputError for an empty path, an unusable file, or an absent device or runtime; a failing device raises its own error, unless
+    the parameter; public_key: path of the keys of which one must have signed the model, empty: any model is taken.  Raises InputError for an empty path, an unusable file, or an absent device or runtime; a failing device raises its own error, unless
     ``allow_cpu_fallback``, which then loads on the CPU.
     """
     if not path:
@@ -54,16 +55,17 @@ def load_model(path: str, device: str, allow_cpu_fallback: bool, threads: int, b
         )
     started = time.monotonic()
     from hetnet_ros.inspection.part_inspector import PartInspector
+    from hetnet_ros.inspection.signature import PublicKeys
 
-    fell_back = ""
+    fell_back, trusted = "", PublicKeys.read(public_key) if public_key else None
     try:
-        inspector = PartInspector.load(path, device, allow_cpu_fallback, backend, threads)
+        inspector = PartInspector.load(path, device, allow_cpu_fallback, backend, threads, trusted)
         inspector.warm_up()
     except Exception as error:
         if not (allow_cpu_fallback and is_cuda_error(error)):
             raise
         fell_back = f"CUDA failed ({_first_line(error)})"
-        inspector = PartInspector.load(path, "cpu", backend=backend, threads=threads)
+        inspector = PartInspector.load(path, "cpu", backend=backend, threads=threads, trusted=trusted)
         inspector.warm_up()
     if device == "cuda" and inspector.device == "cpu" and not fell_back:
         fell_back = "CUDA was asked for, but there is no usable GPU"

@@ -26,6 +26,7 @@ class InspectorParameters:
     model: str
     device: str
     backend: str
+    public_key: str
     allow_cpu_fallback: bool
     threads: int
     part_id: str
@@ -87,6 +88,12 @@ DECLARATIONS = (
         "What runs the model: file (torch, or what it was exported for), auto (the fastest here, measured once), or one by name.",
         choices=CHOICES,
         frozen="loaded",
+    ),
+    Declaration(
+        "public_key",
+        "",
+        "Path of the public keys (PEM, of hetnet sign) of which one must have signed each model; empty: any model is taken.",
+        frozen="always",
     ),
     Declaration(
         "allow_cpu_fallback", False, "Go on with the CPU when CUDA is missing or fails; otherwise that is an error."

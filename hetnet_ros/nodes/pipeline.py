@@ -220,7 +220,7 @@ class Pipeline:
         if not parameters.allow_cpu_fallback or self._model is not failed:
             return
         self._logger.error("CUDA failed during inference; loading the model on the CPU, as allow_cpu_fallback permits")
-        loaded = load_model(failed.path, "cpu", False, parameters.threads, parameters.backend)
+        loaded = load_model(failed.path, "cpu", False, parameters.threads, parameters.backend, parameters.public_key)
         reason = f"CUDA failed during inference ({' '.join(str(cause).split())[:200]})"
         if self._model is failed:
             self._model = LoadedModel(loaded.path, loaded.inspector, loaded.seconds, fell_back=reason)

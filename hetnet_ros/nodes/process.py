@@ -44,7 +44,10 @@ WAKE_SECONDS = 0.5
 waits for events without limit can look at the context too early and then sleep through its end."""
 
 CALLBACK_SECONDS = 0.5
-"""Time that callbacks have to return once the node is to end; one that takes longer is cut off."""
+"""Time that callbacks and workers have to return once the node is down; one that takes longer is cut off with the process."""
+
+_FORCE = "end by force"
+"""Name of the thread that ends the process after the grace period."""
 
 _OLDER_DISTRIBUTIONS = ("humble", "iron", "jazzy")
 """Those with Fast DDS 2, which reads its profiles from a variable of another name, of which Fast DDS 3 complains."""
@@ -76,6 +79,7 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *
     """
     _keep_freed_memory()
     sys.setswitchinterval(_SWITCH_SECONDS)
+    others = set(threading.enumerate())
     arguments = [sys.argv[0] or "hetnet", *(sys.argv[1:] if args is None else args)]
     interrupt = _Interrupt()
     signal.signal(signal.SIGINT, interrupt.handle)
@@ -83,18 +87,21 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *
         _initialise(arguments)
         interrupt.left_to_rclpy = True
         _spin(make_node, threads)
-        return EXIT_DONE
+        code = EXIT_DONE
     except KeyboardInterrupt:
-        return EXIT_DONE
+        code = EXIT_DONE
     except InputError as error:
         print(f"{Path(arguments[0]).name}: error: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        code = EXIT_BAD_INPUT
     except Exception:  # the process ends here, so this is where a defect shows its traceback
         traceback.print_exc()
-        return EXIT_FAULT
+        code = EXIT_FAULT
     finally:
         _shut_down()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process is ending; a launch system often sends a second one
+    if _still_busy(others):
+        _end_now(code)
+    return code
 
 
 def _keep_freed_memory() -> None:
@@ -147,7 +154,6 @@ def _spin(make_node: Callable[[], Node], threads: int) -> None:
     from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
     from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 
-    others = set(threading.enumerate())
     executor = MultiThreadedExecutor(num_threads=threads)
     node = None
     try:
@@ -168,9 +174,6 @@ def _spin(make_node: Callable[[], Node], threads: int) -> None:
         executor._executor.shutdown(wait=False)  # the thread pool; rclpy's own way waits for callbacks without limit
         if node is not None:
             node.destroy_node()
-        if code == EXIT_DONE and _still_busy(others):
-            _shut_down()
-            _end_now(code)
 
 
 def _shut_down() -> None:
@@ -181,10 +184,14 @@ def _shut_down() -> None:
 
 
 def _still_busy(others: set[threading.Thread]) -> bool:
-    """Whether a callback still runs (a model being loaded, say) that the interpreter would wait for at its end."""
+    """Whether a thread of the node still works, on a model being loaded or an image in the network, say.
+
+    The interpreter must not come to its end meanwhile.  It would wait for an ordinary thread.  A daemon thread it would stop at its
+    return from the library it is in, in the middle of C++ code that cannot be left that way: the process then aborts.
+    """
     deadline = time.monotonic() + CALLBACK_SECONDS
     for thread in set(threading.enumerate()) - others:
-        if not thread.daemon:
+        if thread.name != _FORCE:
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 return True
@@ -193,7 +200,7 @@ def _still_busy(others: set[threading.Thread]) -> bool:
 
 def _end_by_force_after(seconds: float, code: int) -> None:
     timer = threading.Timer(seconds, _end_now, args=(code,))
-    timer.daemon = True
+    timer.daemon, timer.name = True, _FORCE
     timer.start()
 
 

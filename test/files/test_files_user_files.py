@@ -26,7 +26,7 @@ def test_a_file_is_read_whole_and_a_link_followed(tmp_path):
     (lambda path: os.mkfifo(path), "is a named pipe"),
     (lambda path: path.symlink_to("/dev/zero"), "is a device"),
     (lambda path: path.symlink_to(path), "circle"),
-    (lambda path: path.write_bytes(b"x" * 2001), "has 0.0 MB, and at most"),
+    (lambda path: path.write_bytes(b"x" * 2100), "has 2.1 kB, and at most 2.0 kB"),
     (lambda path: path.write_bytes(b"a\xff"), "not UTF-8 text (byte 2)"),
 ])
 def test_what_is_no_such_file_is_one_line(tmp_path, make, said):

@@ -77,7 +77,7 @@ def test_other_files_are_refused(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "foreign.safetensors")
     refused(tmp_path / "foreign.safetensors", "no hetnet model")
     refused(tmp_path / "absent.safetensors", "does not exist")
-    refused(tmp_path, "is no file")
+    refused(tmp_path, "is a folder")
 
 
 def test_another_format_version_is_refused(tiny_model, tmp_path):

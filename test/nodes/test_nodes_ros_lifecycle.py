@@ -194,6 +194,7 @@ def test_every_parameter_describes_itself(cell: Cell) -> None:
         "image_qos.reliability",
         "image_qos.depth",
         "autostart",
+        "public_key",
         "cameras",
     }
 

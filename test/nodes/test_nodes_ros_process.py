@@ -85,6 +85,53 @@ def wait_until_subscribed(cell: Cell, process: subprocess.Popen) -> None:
 
     wait_for(ready, "the node process", timeout=60)
 
+SLOW_NODE = """
+import pathlib, sys
+import torch
+from torch.nn.modules.module import register_module_forward_hook
+from hetnet_ros.network.hetnet import HetNet
+from hetnet_ros.nodes import inspector
+
+runs = []
+
+def slow(module, _inputs, _output):
+    if isinstance(module, HetNet):
+        runs.append(1)
+        if len(runs) > 2:  # those of the warm-up
+            pathlib.Path(sys.argv[1]).touch()
+            torch.linalg.matrix_power(torch.eye(2000), 2**62 - 1)  # one call of the library, minutes long: 122 products
+
+register_module_forward_hook(slow)
+sys.exit(inspector.main(sys.argv[2:]))
+"""
+
+
+def test_a_node_in_the_middle_of_a_long_inference_ends_on_a_signal(executor: Any, tiny_model: Path, tmp_path: Path) -> None:
+    inferring = tmp_path / "inferring"
+    client = Node("cell")
+    executor.add_node(client)
+    cell = Cell(client, "/slow")
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-c", SLOW_NODE, str(inferring), "--ros-args", "-r", f"__ns:={cell.namespace}"),
+            *("-p", f"model:={tiny_model}", "-p", "device:=cpu", "-p", "threads:=1", "-p", "autostart:=true"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until_subscribed(cell, process)
+        with camera(cell, lambda count: made_up_part(count % 8)):
+            wait_for(inferring.exists, "an inference", timeout=60)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        executor.remove_node(client)
+    assert process.returncode == 0, errors
+    assert "terminate called" not in errors and "Traceback" not in errors
+
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_node_that_is_still_loading_ends_on_a_signal(tiny_model: Path, number: signal.Signals) -> None:

@@ -7,6 +7,7 @@ score lie inside it and two backends cannot disagree about them.  This file impo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from hetnet_ros.errors import InputError
@@ -22,6 +23,28 @@ class NetworkOutput:
     maps: np.ndarray
     scores: np.ndarray
     descriptors: np.ndarray
+
+
+@dataclass(frozen=True, repr=False)
+class Graph:
+    """An exported graph in memory: ``model``, an ONNX model or OpenVINO's ``.xml``, and of the latter the ``weights``, its ``.bin``.
+
+    path: where it came from, for messages.  Runtimes get these bytes and open no file: what was checked is what runs, and a file that
+    somebody copies over meanwhile does no harm.
+    """
+
+    path: Path
+    model: bytes
+    weights: bytes = b""
+
+    @classmethod
+    def read(cls, path: Path) -> Graph:
+        """A graph that this process wrote itself, a moment ago."""
+        return cls(path, path.read_bytes(), path.with_suffix(".bin").read_bytes() if path.suffix == ".xml" else b"")
+
+    @property
+    def megabytes(self) -> float:
+        return (len(self.model) + len(self.weights)) / 2**20
 
 
 class Backend(Protocol):

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.backends.interface import BackendKind, NetworkOutput, missing_runtime
+from hetnet_ros.foreign_text import shown
+from hetnet_ros.inspection.backends.interface import BackendKind, Graph, NetworkOutput, missing_runtime
 from hetnet_ros.inspection.backends.quiet_import import quiet_import
-from hetnet_ros.resources import cache_directory
+from hetnet_ros.inspection.private_cache import private_folder
 
 
 class OnnxBackend:
-    """Runs an exported ``.onnx``; not re-entrant.
+    """Runs an exported ONNX graph; not re-entrant.
 
     device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.  threads: CPU threads, 0 for one per core.  TensorRT keeps
     its engines, which take minutes to build, in the cache.
-    Raises InputError where onnxruntime or its provider is missing.
+    Raises InputError where onnxruntime or its provider is missing, or the graph is damaged.
     """
 
-    def __init__(self, path: Path, kind: BackendKind, device: str = "auto", threads: int = 0) -> None:
+    def __init__(self, graph: Graph, kind: BackendKind, device: str = "auto", threads: int = 0) -> None:
         try:
             onnxruntime = quiet_import("onnxruntime")
         except ImportError as error:
             raise missing_runtime(kind, error) from None
         self.name = kind.name
-        providers, self.device = _providers(onnxruntime.get_available_providers(), kind, device)
+        providers, self.device = _providers(onnxruntime.get_available_providers(), kind, device, graph)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors only; it warns about every operator that a provider leaves to the CPU
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        try:
+            self._session = onnxruntime.InferenceSession(graph.model, options, providers=providers)
+        except Exception as error:  # onnxruntime raises a class of its own for each kind of damage
+            raise InputError(f"model {graph.path} cannot be run by onnxruntime: {shown(error)}") from None
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, images: np.ndarray) -> NetworkOutput:
@@ -38,22 +43,12 @@ class OnnxBackend:
         return NetworkOutput(*self._session.run(None, {self._input: np.ascontiguousarray(images)}))
 
 
-def read_metadata(path: Path, kind: BackendKind) -> dict[str, str]:
-    """The file's own metadata.  Raises InputError where it is no ONNX model or onnxruntime is missing."""
-    try:
-        onnxruntime = quiet_import("onnxruntime")
-    except ImportError as error:
-        raise missing_runtime(kind, error) from None
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises a class of its own for each kind of damage
-        raise InputError(f"model {path} is not a readable ONNX file: {' '.join(str(error).split())[:200]}") from None
-    return dict(session.get_modelmeta().custom_metadata_map)
+def engine_folder(graph: Graph) -> Path:
+    """Where TensorRT keeps the engines of this graph and of no other: it names them by the graph's form, which models share."""
+    return private_folder("engines", hashlib.sha256(graph.model).hexdigest()[:16])
 
 
-def _providers(available: list[str], kind: BackendKind, device: str) -> tuple[list, str]:
+def _providers(available: list[str], kind: BackendKind, device: str, graph: Graph) -> tuple[list, str]:
     """Execution providers in order of preference, and the device they mean."""
     word, _, number = device.partition(":")
     if word not in ("auto", "cpu", "cuda") or (number and not number.isdigit()):
@@ -65,7 +60,7 @@ def _providers(available: list[str], kind: BackendKind, device: str) -> tuple[li
         if kind.compiled:
             providers.insert(0, (wanted, {
                 "device_id": index, "trt_fp16_enable": kind.precision == "fp16", "trt_engine_cache_enable": True,
-                "trt_engine_cache_path": str(cache_directory() / "engines")}))
+                "trt_engine_cache_path": str(engine_folder(graph))}))
         return providers + ["CPUExecutionProvider"], f"cuda:{index}"
     if kind.compiled or word == "cuda":
         raise InputError(f"backend {kind.name} on {device} needs {wanted}, which this onnxruntime does not have (it has "

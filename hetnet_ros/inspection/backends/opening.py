@@ -1,16 +1,14 @@
-"""A graph file and the name of a backend in, the backend out; its runtime is imported here and not before."""
+"""A graph and the name of a backend in, the backend out; its runtime is imported here and not before."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from hetnet_ros.inspection.backends.interface import Backend, BackendKind
+from hetnet_ros.inspection.backends.interface import Backend, BackendKind, Graph
 
 
-def open_graph(graph: Path, kind: BackendKind, device: str = "auto", threads: int = 0) -> Backend:
-    """A backend on a graph file; device is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, threads 0 the library's choice.
+def open_graph(graph: Graph, kind: BackendKind, device: str = "auto", threads: int = 0) -> Backend:
+    """A backend on a graph; device is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, threads 0 the library's choice.
 
-    Raises InputError where the runtime is missing, the file cannot be read or the device is not there.
+    Raises InputError where the runtime is missing, the graph cannot be read or the device is not there.
     """
     if kind.runtime == "onnx":
         from hetnet_ros.inspection.backends.onnx_backend import OnnxBackend

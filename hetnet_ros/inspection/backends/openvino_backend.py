@@ -6,23 +6,22 @@ more.  bfloat16 is a mode of the same file; int8 is another file, quantised when
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.backends.interface import BackendKind, NetworkOutput, missing_runtime
+from hetnet_ros.foreign_text import shown
+from hetnet_ros.inspection.backends.interface import BackendKind, Graph, NetworkOutput, missing_runtime
 from hetnet_ros.inspection.backends.quiet_import import quiet_import
 
 
 class OpenVinoBackend:
-    """Runs an exported ``.xml``; not re-entrant.
+    """Runs an exported OpenVINO graph; not re-entrant.
 
     device: ``auto`` and ``cpu`` are the CPU.  threads: CPU threads, 0 for one per core.
-    Raises InputError where openvino is missing, the file is damaged or another device is asked for.
+    Raises InputError where openvino is missing, the graph is damaged or another device is asked for.
     """
 
-    def __init__(self, path: Path, kind: BackendKind, device: str = "auto", threads: int = 0) -> None:
+    def __init__(self, graph: Graph, kind: BackendKind, device: str = "auto", threads: int = 0) -> None:
         if device not in ("auto", "cpu"):
             raise InputError(f"backend {kind.name} runs on the CPU, not on {device}: set device to cpu or use another backend")
         try:
@@ -32,9 +31,9 @@ class OpenVinoBackend:
         self.name, self.device = kind.name, "cpu"
         self._core = openvino.Core()
         try:
-            self._model = self._core.read_model(str(path))
+            self._model = self._core.read_model(graph.model, graph.weights)
         except RuntimeError as error:
-            raise InputError(f"model {path} is not a readable OpenVINO file: {' '.join(str(error).split())[:200]}") from None
+            raise InputError(f"model {graph.path} is not a readable OpenVINO file: {shown(error)}") from None
         self._options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads,
                          "INFERENCE_PRECISION_HINT": "bf16" if kind.precision == "bf16" else "f32"}
         self._requests: dict[int, object] = {}
