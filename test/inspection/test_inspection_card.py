@@ -61,8 +61,8 @@ def test_a_card_that_was_not_changed_is_read(artifact, tmp_path):
 
 
 @pytest.mark.parametrize("name", [
-    "hf-hub:somebody/model", "hf_hub:somebody/model", "local-dir:/tmp/x/../..", "../../escape", "/etc/passwd", "a/b", "a.b.c", "", "a" * 101,
-    "timm/resnet18", "resnet18\n", "http://127.0.0.1/x"])
+    "hf-hub:somebody/model", "hf_hub:somebody/model", "local-dir:/tmp/x/../..", "../../escape", "/etc/passwd", "a/b", "a.b.c", "",
+    "a" * 101, "timm/resnet18", "resnet18\n", "http://127.0.0.1/x"])
 @pytest.mark.parametrize("which", ["cnn", "transformer"])
 def test_no_teacher_is_named_that_could_lead_to_a_hub_or_a_folder(artifact, tmp_path, monkeypatch, name, which):
     monkeypatch.setattr(socket.socket, "connect", lambda *arguments: pytest.fail("a connection was opened"))
