@@ -209,11 +209,7 @@ def _renewal(path: Path, found: str, backend: object) -> str:
 
 def _sized(path: Path, file: Path, size: int) -> bytes:
     """A file of the graph, which has so many bytes."""
-    try:
-        same = file.stat().st_size == size
-    except OSError:
-        same = True  # what is wrong with it is told by reading it
-    if not same:
+    if file.is_file() and file.stat().st_size != size:  # what else may be wrong with it is told by reading it
         raise InputError(_mixed(path))
     return read_bytes(file, "exported model", size, "keep the .xml, .bin and .json of hetnet export together")
 

@@ -33,7 +33,7 @@ def exported(originals, tmp_path) -> Path:
     return tmp_path / "copy"
 
 
-def refused(path: Path, said: str = "") -> None:
+def refused(path: Path, said: str = ".") -> None:
     with pytest.raises(InputError, match=said) as error:
         PartInspector.load(path, "cpu")
     assert "\n" not in str(error.value) and str(path.with_suffix("")) in str(error.value) and len(str(error.value)) < 1000
