@@ -76,6 +76,10 @@ def _good_images(model: Path, artifact: Artifact, images: np.ndarray | None) -> 
 def _write_graph(network: HetNet, kind: BackendKind, good: np.ndarray, folder: Path) -> Path:
     from hetnet_ros.inspection.graph import export_onnx
 
+    try:
+        import onnx  # noqa: F401 - torch writes the graph with it
+    except ImportError as error:
+        raise InputError(f"exporting needs the package onnx, which does not import here ({error}): pip install onnx") from None
     graph = folder / "graph.onnx"
     export_onnx(network, graph)
     if kind.runtime == "onnx":

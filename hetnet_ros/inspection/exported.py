@@ -38,7 +38,7 @@ OLDER = ("hetnet-export-1", "hetnet-export-2")
 SUFFIXES = (".onnx", ".xml")
 GRAPH_LIMIT = 2048 * MB
 """Of each file of a graph; protobuf, and so ONNX, holds no more."""
-XML_LIMIT, CARD_LIMIT = 256 * MB, 64 * MB
+XML_LIMIT, CARD_LIMIT = 256 * MB, 32 * MB
 _DTYPES = {REFERENCES: "<f2", TAUGHT: "<i8"}
 
 
@@ -181,6 +181,8 @@ def _digest(values: dict, parts: list[bytes]) -> str:
 def _values(path: Path, text: bytes) -> dict:
     """The values of a description of this format, as they were written; InputError for any other text."""
     try:
+        if len(text) > CARD_LIMIT:
+            raise ValueError(f"it has {len(text) / MB:,.0f} MB")
         values = strict_json.parse(text.decode())
         found = values["format"]
         if found in OLDER:
@@ -208,11 +210,7 @@ def _renewal(path: Path, found: str, backend: object) -> str:
 
 def _sized(path: Path, file: Path, size: int) -> bytes:
     """A file of the graph, which has so many bytes."""
-    try:
-        same = file.stat().st_size == size
-    except OSError:
-        same = True  # what is wrong with it is told by reading it
-    if not same:
+    if file.is_file() and file.stat().st_size != size:  # what else may be wrong with it is told by reading it
         raise InputError(_mixed(path))
     return read_bytes(file, "exported model", size, "keep the .xml, .bin and .json of hetnet export together")
 

@@ -13,6 +13,8 @@ KEY, _OLDER_KEY = b"hetnet", b"graph_bytes"
 _METADATA = 14  # field of ModelProto: repeated StringStringEntryProto {1: key, 2: value}
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf's ways of storing a value
 _LONGEST_VARINT = 10
+_MOST_FIELDS = 10_000
+"""Of one message; a model has some ten."""
 
 
 def joined(graph: bytes, text: str) -> bytes:
@@ -73,9 +75,11 @@ def _value(message: bytes) -> bytes | None:
 def _fields(data: bytes) -> Iterator[tuple[int, int, int, int]]:
     """Of each field of a message: its number, where it starts, and where its value begins and ends; raises ValueError where the bytes
     are no message."""
-    place = 0
+    place, count = 0, 0
     while place < len(data):
-        start = place
+        start, count = place, count + 1
+        if count > _MOST_FIELDS:
+            raise ValueError("it is in too many pieces")
         tag, place = _read_varint(data, place)
         number, kind = tag >> 3, tag & 7
         begin = place

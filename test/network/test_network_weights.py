@@ -1,5 +1,7 @@
 """The weight resolver: given file, then cache, then package, then hub; and an error that names all it tried."""
 
+import os
+
 import pytest
 import timm
 import torch
@@ -98,3 +100,27 @@ def test_the_hash_depends_on_values_names_and_types_but_not_on_order():
     assert hash_tensors({"b": b, "a": a}) == same
     assert len({same, hash_tensors({"a": a + 1, "b": b}), hash_tensors({"a": a, "c": b}),
                 hash_tensors({"a": a.half(), "b": b}), hash_tensors({"a": a.view(2, 2), "b": b})}) == 5
+
+
+def test_a_file_larger_than_the_teachers_weights_can_be_is_not_read(tmp_path, cache):
+    sparse = tmp_path / "w.safetensors"
+    sparse.touch()
+    os.truncate(sparse, 2**30)  # the CNN's weights take 19 MB
+    with pytest.raises(InputError, match="has 1,024.0 MB, and at most"):
+        resolve_weights(MODEL, str(sparse))
+
+
+@pytest.mark.parametrize("name", ["hf-hub:owner/model", "local-dir:/tmp/..", "../escape", "a/b", "", "x" * 101])
+def test_a_name_that_leads_to_a_hub_or_a_folder_is_refused(cache, name):
+    with pytest.raises(InputError, match="no plain timm name"):
+        resolve_weights(name)
+    assert not cache.parent.exists()
+
+
+def test_weights_for_a_model_that_is_loaded_come_from_this_machine_alone(cache, monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setitem(weights.PACKAGED, MODEL, lambda: (_ for _ in ()).throw(ImportError("absent")))
+    create = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda *a, pretrained=False, **k: pytest.fail("a hub") if pretrained else create(*a, **k))
+    with pytest.raises(InputError, match=f"asks no hub: copy {MODEL}.safetensors"):
+        weights.local_weights(MODEL)

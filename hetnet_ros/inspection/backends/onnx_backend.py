@@ -34,7 +34,9 @@ class OnnxBackend:
         options.log_severity_level = 3  # errors only; it warns about every operator that a provider leaves to the CPU
         try:
             self._session = onnxruntime.InferenceSession(graph.model, options, providers=providers)
-        except Exception as error:  # onnxruntime raises a class of its own for each kind of damage
+        except Exception as error:  # onnxruntime raises a class of its own for each kind of fault
+            if self.device != "cpu":
+                raise  # of the GPU, after which whoever asked may go on with the CPU
             raise InputError(f"model {graph.path} cannot be run by onnxruntime: {shown(error)}") from None
         self._input = self._session.get_inputs()[0].name
 
