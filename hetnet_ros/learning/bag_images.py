@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -20,6 +19,7 @@ from hetnet_ros.inspection.bags import BagFrame, choose_topics, image_frames, op
 from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.image_files import MIN_SIDE_PX
 from hetnet_ros.inspection.preprocessing import cut
+from hetnet_ros.inspection.resizing import resized
 from hetnet_ros.inspection.result import Box
 from hetnet_ros.learning.good_images import MIN_IMAGES, GoodImages
 
@@ -27,7 +27,7 @@ MOST_IMAGES = 100
 """How many frames are taken unless the caller says otherwise."""
 STRETCHES = 40
 """Into how many stretches a recording is cut where it does not tell its parts."""
-_THUMBNAIL = (20, 15)
+_THUMBNAIL = (15, 20)
 
 
 @dataclass(frozen=True)
@@ -126,4 +126,4 @@ def _usable(source: BagSource, crop: Crop, skipped: list[str], progress: bool,
 
 def _thumbnail(rgb: np.ndarray) -> np.ndarray:
     """uint8 (900,): the image on a coarse grid."""
-    return cv2.resize(rgb, _THUMBNAIL, interpolation=cv2.INTER_AREA).reshape(-1)
+    return resized(rgb, _THUMBNAIL).reshape(-1)
