@@ -85,6 +85,8 @@ def run(args: argparse.Namespace) -> int:
         raise
     for line in report.skipped:
         print(f"skipped: {line}", file=sys.stderr)
+    if report.copies:
+        print(f"{report.copies} of {report.images} pictures are copies of others: {report.images - report.copies} count")
     thresholds = report.calibration.thresholds
     spared = f"calibrated across {report.folds} folds" if report.folds else f"{report.held_out} parts held out"
     print(f"{report.model}: model {report.model_id}, {report.taught} images taught and {spared}, "

@@ -21,7 +21,7 @@ from hetnet_ros.inspection.image_files import MIN_SIDE_PX
 from hetnet_ros.inspection.preprocessing import cut
 from hetnet_ros.inspection.resizing import resized
 from hetnet_ros.inspection.result import Box
-from hetnet_ros.learning.good_images import MIN_IMAGES, GoodImages
+from hetnet_ros.learning.good_images import MIN_IMAGES, GoodImages, independent
 
 MOST_IMAGES = 100
 """How many frames are taken unless the caller says otherwise."""
@@ -68,8 +68,9 @@ def load_bag_images(source: BagSource, size: int, progress: bool = True, crop: C
             sizes.append(rgb.shape[:2])
             taken.append(frame.index)
     heights, widths = zip(*sizes)
-    return GoodImages(np.stack(images), tuple(paths), (min(heights), min(widths)), (max(heights), max(widths)),
-                      tuple(skipped), parts_of(taken, source.parts))
+    together = np.stack(images)
+    return GoodImages(together, tuple(paths), (min(heights), min(widths)), (max(heights), max(widths)), tuple(skipped),
+                      *independent(together, parts_of(taken, source.parts), source.path))
 
 
 def parts_of(frames: list[int], parts: Mapping[int, str]) -> np.ndarray:

@@ -13,6 +13,7 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.image_files import IMAGE_SUFFIXES, list_images, read_rgb
 from hetnet_ros.inspection.preprocessing import cropped
+from hetnet_ros.learning.copies import copied_from, joined
 
 MIN_IMAGES = 4
 
@@ -20,8 +21,8 @@ MIN_IMAGES = 4
 @dataclass(frozen=True)
 class GoodImages:
     """images: uint8 (N, S, S, 3) RGB, cropped.  paths: where each came from.  min_size, max_size: (height, width) on disk, px.
-    skipped: one line for each file that could not be used.  parts: int64 (N,), equal for images that show the same part and
-    are therefore alike; None where each shows another."""
+    skipped: one line for each file that could not be used.  parts: int64 (N,), equal for images that show the same part, or are
+    copies of each other, and are therefore alike; None where each shows another.  copies: how many are copies of others."""
 
     images: np.ndarray
     paths: tuple[Path, ...]
@@ -29,11 +30,22 @@ class GoodImages:
     max_size: tuple[int, int]
     skipped: tuple[str, ...]
     parts: np.ndarray | None = None
+    copies: int = 0
 
     @property
     def part_numbers(self) -> np.ndarray:
         """int64 (N,): ``parts``, or a number of its own for each image."""
         return np.arange(len(self.images)) if self.parts is None else self.parts
+
+
+def independent(images: np.ndarray, parts: np.ndarray | None, where: Path) -> tuple[np.ndarray | None, int]:
+    """``parts`` with copies joined, and the number of copies.  Raises InputError where fewer than four different images remain."""
+    copies = copied_from(images)
+    count = int((copies != np.arange(len(copies))).sum())
+    if len(images) - count < MIN_IMAGES:
+        raise InputError(f"{where} holds {len(images)} usable images, but only {len(images) - count} different ones, the others are copies: "
+                         f"teaching needs at least {MIN_IMAGES} pictures of different parts, 20 or more for verdicts you can rely on")
+    return joined(parts, copies, MIN_IMAGES), count
 
 
 def good_folder(data: Path) -> Path:
@@ -66,7 +78,8 @@ def load_good_images(data: Path, size: int, max_images: int, progress: bool = Tr
     """Read a folder's images, or ``paths`` where they are given, cut to ``crop`` and resized to ``size``; more than
     ``max_images`` are sampled evenly over the sorted names.
 
-    Files that cannot be read are skipped and listed.  Raises InputError where fewer than four images remain.
+    Files that cannot be read are skipped and listed; copies of a picture show one part.  Raises InputError where fewer than four
+    different images remain.
     """
     folder = Path(data) if paths is not None else good_folder(Path(data))
     paths = list_images(folder) if paths is None else list(paths)
@@ -89,5 +102,6 @@ def load_good_images(data: Path, size: int, max_images: int, progress: bool = Tr
         raise InputError(f"{folder} holds {found}{why}: teaching needs at least {MIN_IMAGES} defect-free images, 20 or "
                          "more for verdicts you can rely on")
     heights, widths = zip(*sizes)
-    return GoodImages(np.stack(images), tuple(kept), (min(heights), min(widths)), (max(heights), max(widths)),
-                      tuple(skipped))
+    together = np.stack(images)
+    return GoodImages(together, tuple(kept), (min(heights), min(widths)), (max(heights), max(widths)), tuple(skipped),
+                      *independent(together, None, folder))

@@ -47,7 +47,7 @@ class TeachReport:
 
     images: good images read.  taught: those trained on.  held_out: those calibrated with, one for each part held out; 0
     with ``folds`` > 0, where further models scored each part without having seen it.  brightness: what each image is brought to,
-    0 to 1; 0: images are taken as they are.
+    0 to 1; 0: images are taken as they are.  copies: images that are copies of others, and count for nothing beside them.
     """
 
     model: Path
@@ -62,6 +62,7 @@ class TeachReport:
     skipped: tuple[str, ...]
     folds: int = 0
     brightness: float = 0.0
+    copies: int = 0
 
 
 def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: str = "auto", part_name: str | None = None,
@@ -132,7 +133,8 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
                                             TAUGHT: image_digests(good.images[kept])})
     checkpoint_path(output).unlink(missing_ok=True)
     return TeachReport(output, model_id, len(good.images), len(kept), len(held), trainer.step, trainer.loss,
-                       time.monotonic() - started, calibration, good.skipped, folds, preset.network.brightness)
+                       time.monotonic() - started, calibration, good.skipped, folds, preset.network.brightness,
+                       good.copies)
 
 
 def split(parts: np.ndarray, hold_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
