@@ -23,14 +23,16 @@ from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.domain import DomainLimits
 from hetnet_ros.inspection.image_statistics import StatisticLimits
+from hetnet_ros.inspection.sample_depth import DEPTHS, FULL
 from hetnet_ros.network.config import NetworkConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT_VERSION = 4
-READ_VERSIONS = (2, 3, 4)
-"""2 knew no crop: its models look at the whole image.  Up to 3 the CNN's stages were all reproduced or none."""
+FORMAT_VERSION = 5
+READ_VERSIONS = (2, 3, 4, 5)
+"""2 knew no crop: its models look at the whole image.  Up to 3 the CNN's stages were all reproduced or none.  Up to 4 16-bit values were
+always scaled over their full range."""
 REFERENCES = "domain.references"
 """Name of the tensor with the taught views' descriptors, float16 (N, D)."""
 TAUGHT = "domain.taught"
@@ -71,7 +73,11 @@ class TrainingSummary:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Everything about a model but its tensors.  crop: the part of each image that it was taught on and looks at."""
+    """Everything about a model but its tensors.
+
+    crop: the part of each image that it was taught on and looks at.  sample_bits: how many of 16 its pictures use; 16-bit values are
+    scaled by that, see ``sample_depth.py``.
+    """
 
     part_name: str
     preset: str
@@ -81,6 +87,7 @@ class ModelCard:
     domain: DomainLimits
     training: TrainingSummary
     crop: Crop = Crop()
+    sample_bits: int = FULL
     format_version: int = FORMAT_VERSION
 
 
@@ -173,7 +180,7 @@ def card_from_values(values: dict) -> ModelCard:
         teachers=tuple(TeacherRecord(**teacher) for teacher in values["teachers"]),
         calibration=Calibration(**_with_tuples(values["calibration"])),
         domain=DomainLimits(**{**values["domain"], "statistics": StatisticLimits(**values["domain"]["statistics"])}),
-        training=TrainingSummary(**_with_tuples(values["training"])), crop=_crop(values))
+        training=TrainingSummary(**_with_tuples(values["training"])), crop=_crop(values), sample_bits=_sample_bits(values))
 
 
 def _network(values: dict) -> dict:
@@ -189,6 +196,13 @@ def _crop(values: dict) -> Crop:
         return Crop(**values["crop"]) if values["format_version"] > 2 else Crop()
     except InputError as error:
         raise ValueError(str(error)) from None
+
+
+def _sample_bits(values: dict) -> int:
+    bits = values["sample_bits"] if values["format_version"] > 4 else FULL
+    if type(bits) is not int or bits not in DEPTHS:
+        raise ValueError(f"sample_bits is {bits}, and {', '.join(map(str, DEPTHS))} can be")
+    return bits
 
 
 def _with_tuples(values: dict) -> dict:

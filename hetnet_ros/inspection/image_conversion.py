@@ -131,12 +131,14 @@ def largest_sample(message: RawImage) -> int | None:
     """The largest value of an image message with 16-bit values; None for any other, also one that cannot be read."""
     try:
         if not hasattr(message, "encoding"):
-            pixels = decode(message.data, JPEG_AND_PNG, deep=True).pixels  # type: ignore[attr-defined]
-            return int(pixels.max()) if pixels.dtype.itemsize > 1 else None
+            header = bytes(memoryview(message.data)[:25])  # type: ignore[arg-type]
+            if header[12:16] != b"IHDR" or header[24] != 16:  # of what is read here, only a PNG can have 16 bits
+                return None
+            return int(decode(message.data, ("PNG",), deep=True).pixels.max())  # type: ignore[arg-type]
         if message.encoding not in _INTERLEAVED or _INTERLEAVED[message.encoding][0] == 1:
             return None
         return int(_samples(message).max())
-    except (InputError, Damaged, DecompressionBombError, ValueError, TypeError):
+    except (InputError, Damaged, DecompressionBombError, IndexError, ValueError, TypeError):
         return None  # told where the message is read
 
 

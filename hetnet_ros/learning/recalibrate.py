@@ -56,7 +56,7 @@ def recalibrate(model: Path, output: Path, data: Path | None = None, defects: Pa
     if data is not None or defects is not None:
         inspector = PartInspector.load(model, device)
     if data is not None:
-        found = load_good_images(Path(data), card.network.image_size, 10**6, progress, crop=card.crop)
+        found = load_good_images(Path(data), card.network.image_size, 10**6, progress, crop=card.crop, bits=card.sample_bits)
         seen = np.isin(image_digests(found.images).numpy(), artifact.tensors[TAUGHT].numpy())
         seen = np.isin(found.part_numbers, found.part_numbers[seen])  # with their copies
         first = np.unique(found.part_numbers[~seen], return_index=True)[1]
@@ -84,7 +84,7 @@ def _defective(folder: Path, card) -> np.ndarray:
     paths = [path for one in folders for path in list_images(one)]
     if not paths:
         raise InputError(f"{folder} holds no images of defective parts: give a folder of them, or one of folders by kind")
-    return np.stack([read_cropped(path, card.crop, card.network.image_size)[0] for path in paths])
+    return np.stack([read_cropped(path, card.crop, card.network.image_size, card.sample_bits)[0] for path in paths])
 
 
 def _scores(inspector: PartInspector, images: np.ndarray, progress: bool) -> tuple[np.ndarray, np.ndarray]:
