@@ -37,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"skipped: {line}", file=sys.stderr)
     if report.taught:
         print(f"left out: {report.taught} images that the model was taught on", file=sys.stderr)
+    if report.copies:
+        print(f"left out: {report.copies} images that are copies of others", file=sys.stderr)
     thresholds = report.calibration.thresholds
     source = f"{report.good} good images" if report.good else "the good images' scores kept in the model"
     print(f"{args.output}: model {report.model_id}, calibrated on {source}")

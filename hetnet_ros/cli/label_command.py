@@ -109,14 +109,18 @@ def _extract(bag, topic, folder: Path, every: int) -> None:
     from tqdm import tqdm
 
     from hetnet_ros.evaluation.output_files import write_file
-    from hetnet_ros.inspection.bags import image_frames
+    from hetnet_ros.inspection.bags import image_frames, largest_sample
+    from hetnet_ros.inspection.sample_depth import FULL, depth_of
 
+    bits = depth_of(largest_sample(image_frames(bag, [topic])))
+    if bits < FULL:
+        print(f"the 16-bit frames use {bits} bits: they are written scaled by {2 ** (FULL - bits)}, as 8 bits")
     written = 0
     for frame in tqdm(image_frames(bag, [topic]), total=topic.count, unit="frame", desc=str(folder), disable=None):
         if frame.index % every:
             continue
         try:
-            rgb = frame.rgb()
+            rgb = frame.rgb(bits)
         except InputError as error:
             print(f"skipped: frame {frame.index}: {error}", file=sys.stderr)
             continue

@@ -119,7 +119,7 @@ def _predict(inspector, path: Path, folder: Path, name: str, with_map: bool) -> 
     from hetnet_ros.inspection.maps import source_map, source_mask
     from hetnet_ros.inspection.overlay import draw_overlay
 
-    rgb = read_rgb(path)
+    rgb = read_rgb(path, inspector.card.sample_bits)
     try:
         inspection = inspector.inspect(rgb)
     except InputError as error:

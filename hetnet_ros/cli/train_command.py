@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="part of each image that the model looks at, now and in every inspection: left edge, upper edge, width "
                              "and height as shares of the image, 0 to 1; close around the part, small defects are drawn better "
                              "(default: the whole image)")
+    parser.add_argument("--bits", type=int, choices=(8, 10, 12, 14, 16),
+                        help="how many of their 16 bits 16-bit pictures use (default: the fewest that hold the largest value of all of them)")
     parser.add_argument("--false-reject", type=float, metavar="RATE",
                         help="share of good images that may be rejected; hetnet calibrate can change it later (default: 0.01)")
     parser.add_argument("--calibration", choices=("auto", "split", "cross"),
@@ -76,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
             report = teach(args.data, args.output, preset, seed=args.seed, device=args.device, part_name=args.name,
                            resume=args.resume, weight_files=_weight_files(args.weights),
                            paths=_images_of_known_set(args.data), bag=bag,
-                           false_reject=FALSE_REJECT if args.false_reject is None else args.false_reject, crop=crop)
+                           false_reject=FALSE_REJECT if args.false_reject is None else args.false_reject, crop=crop,
+                           bits=args.bits)
     except KeyboardInterrupt:
         checkpoint = checkpoint_path(args.output)
         if checkpoint.exists():
@@ -85,6 +88,12 @@ def run(args: argparse.Namespace) -> int:
         raise
     for line in report.skipped:
         print(f"skipped: {line}", file=sys.stderr)
+    if report.sample_bits < 16 and report.largest_sample is not None:
+        most = 2 ** report.sample_bits - 1
+        print(f"the 16-bit pictures use {report.sample_bits} bits (largest value {report.largest_sample}): 0 to {most} becomes 0 to 255, scaled by "
+              f"{2 ** (16 - report.sample_bits)}, and larger values are refused; --bits sets another number")
+    if report.copies:
+        print(f"{report.copies} of {report.images} pictures are copies of others: {report.images - report.copies} count")
     thresholds = report.calibration.thresholds
     spared = f"calibrated across {report.folds} folds" if report.folds else f"{report.held_out} parts held out"
     print(f"{report.model}: model {report.model_id}, {report.taught} images taught and {spared}, "

@@ -80,7 +80,7 @@ def _by_condition(
 def _inspect(
     inspector: PartInspector, image: LabelledImage, condition: Condition
 ) -> tuple[ImageOutcome, np.ndarray]:
-    rgb = read_rgb(image.path)
+    rgb = read_rgb(image.path, inspector.card.sample_bits)
     begun = time.perf_counter()
     try:
         inspection = inspector.inspect(rgb)

@@ -53,7 +53,7 @@ def _ranked(images: list[ImageOutcome], right: Verdict, count: int, sign: int) -
 def make_exhibit(outcome: ImageOutcome, dataset: LabelledDataset, inspector: PartInspector) -> Exhibit:
     """Inspect the image again and draw it; keeping all pictures of an evaluation would need its size in memory."""
     image = next(candidate for candidate in dataset.images if candidate.name == outcome.name)
-    rgb = read_rgb(image.path)
+    rgb = read_rgb(image.path, inspector.card.sample_bits)
     inspection = inspector.inspect(rgb)
     return Exhibit(outcome, *draw_pictures(rgb, inspection, image.mask(rgb.shape[:2]), inspector.calibration))
 

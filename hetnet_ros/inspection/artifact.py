@@ -24,6 +24,7 @@ from hetnet_ros.inspection.card_bounds import check_card
 from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.domain import DomainLimits
 from hetnet_ros.inspection.image_statistics import StatisticLimits
+from hetnet_ros.inspection.sample_depth import FULL
 from hetnet_ros.network.config import NetworkConfig
 from hetnet_ros.network.tensor_files import read_tensors, save_tensors
 from hetnet_ros.user_files import MB
@@ -31,9 +32,10 @@ from hetnet_ros.user_files import MB
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT_VERSION = 4
-READ_VERSIONS = (2, 3, 4)
-"""2 knew no crop: its models look at the whole image.  Up to 3 the CNN's stages were all reproduced or none."""
+FORMAT_VERSION = 5
+READ_VERSIONS = (2, 3, 4, 5)
+"""2 knew no crop: its models look at the whole image.  Up to 3 the CNN's stages were all reproduced or none.  Up to 4 16-bit values were
+always scaled over their full range."""
 REFERENCES = "domain.references"
 """Name of the tensor with the taught views' descriptors, float16 (N, D)."""
 TAUGHT = "domain.taught"
@@ -76,7 +78,11 @@ class TrainingSummary:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Everything about a model but its tensors.  crop: the part of each image that it was taught on and looks at."""
+    """Everything about a model but its tensors.
+
+    crop: the part of each image that it was taught on and looks at.  sample_bits: how many of 16 its pictures use; 16-bit values are
+    scaled by that, see ``sample_depth.py``.
+    """
 
     part_name: str
     preset: str
@@ -86,6 +92,7 @@ class ModelCard:
     domain: DomainLimits
     training: TrainingSummary
     crop: Crop = Crop()
+    sample_bits: int = FULL
     format_version: int = FORMAT_VERSION
 
 
@@ -155,7 +162,8 @@ def load_artifact(path: Path) -> Artifact:
 def card_from_values(values: dict) -> ModelCard:
     """The card from its JSON values; raises ValueError, TypeError or KeyError where they are not one."""
     version = values["format_version"]
-    values = {name: value for name, value in values.items() if name != "format_version" and (name != "crop" or version > 2)}
+    unknown_then = {name for name, since in (("crop", 3), ("sample_bits", 5)) if version < since}
+    values = {name: value for name, value in values.items() if name != "format_version" and name not in unknown_then}
     if version <= 3:
         network = dict(values["network"])
         network["local_targets"] = 3 if network.pop("local_target", True) else 0

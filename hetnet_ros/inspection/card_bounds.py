@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, Iterator
 
 from hetnet_ros.foreign_text import shown
+from hetnet_ros.inspection.sample_depth import DEPTHS
 
 if TYPE_CHECKING:
     from hetnet_ros.inspection.artifact import ModelCard
@@ -55,6 +56,8 @@ def check_card(card: ModelCard) -> None:
     for name, scores in (("good_scores", calibration.good_scores), ("good_peaks", calibration.good_peaks)):
         if len(scores) > MOST_SCORES or any(left > right for left, right in zip(scores, scores[1:])):
             raise ValueError(f"calibration.{name} are to ascend and to be at most {MOST_SCORES:,}")
+    if card.sample_bits not in DEPTHS:
+        raise ValueError(f"sample_bits is {card.sample_bits}, and {', '.join(map(str, DEPTHS))} can be")
     if domain.familiar > domain.foreign or domain.statistics.darkest > domain.statistics.brightest:
         raise ValueError("domain holds limits in the wrong order")
     for record, config in zip(card.teachers, (card.network.cnn, card.network.transformer)):

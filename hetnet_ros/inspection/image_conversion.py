@@ -9,24 +9,24 @@ whole.  Encodings are those of ``sensor_msgs/image_encodings.hpp``.
 from __future__ import annotations
 
 import array
-import io
 import sys
-import warnings
 from typing import Callable, Protocol
 
 import cv2
 import numpy as np
-from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
+from PIL.Image import DecompressionBombError
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.decoding import JPEG_AND_PNG, Damaged, UnknownFormat, decode
+from hetnet_ros.inspection.sample_depth import FULL, TooDeep, to_8_bits
 
 
 class BadImage(InputError):
     """A frame that cannot be read; ``cause`` is the token counted in the diagnostics.
 
     Causes: ``zero_size``, ``unknown_encoding``, ``wrong_size`` (step or amount of data contradicts size and encoding),
-    ``truncated`` (data shorter than its header says), ``undecodable`` (compressed data that no decoder accepts).
+    ``truncated`` (data shorter than its header says), ``undecodable`` (compressed data that is damaged, or that no decoder
+    accepts), ``too_deep`` (16-bit values beyond the bits that the model was taught on).
     """
 
     def __init__(self, cause: str, text: str) -> None:
@@ -44,9 +44,6 @@ class RawImage(Protocol):
     step: int
     data: object
 
-
-_UPPER_BYTE = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
-"""16 to 8 bits over the full range, 65535 becoming 255, as image files are read when a part is taught."""
 
 _INTERLEAVED: dict[str, tuple[int, int, int | None]] = {
     # encoding: bytes a sample, channels, conversion to RGB (None: it is RGB, or grey to be repeated)
@@ -84,11 +81,12 @@ ENCODINGS = (*_INTERLEAVED, *_PLANAR_420)
 """Encodings of raw images that :func:`image_to_rgb` reads by itself."""
 
 
-def image_to_rgb(message: RawImage, fallback: Callable[[RawImage], np.ndarray] | None = None) -> np.ndarray:
+def image_to_rgb(message: RawImage, fallback: Callable[[RawImage], np.ndarray] | None = None, bits: int = FULL) -> np.ndarray:
     """The pixels of a raw image message as uint8 (height, width, 3) RGB.
 
     Row padding (``step``) and byte order (``is_bigendian``) are honoured.  For ``rgb8`` the result is a view of the
-    message's own buffer, without a copy; treat it as read-only. 16-bit samples are scaled over their full range.
+    message's own buffer, without a copy; treat it as read-only.
+    bits: how many of 16 the camera really uses (the model's ``sample_bits``): 0 to 2 ** bits - 1 becomes 0 to 255.
     fallback: asked for encodings not in :data:`ENCODINGS`; may raise anything, which then reads ``unknown_encoding``.
     Raises BadImage.
     """
@@ -97,7 +95,7 @@ def image_to_rgb(message: RawImage, fallback: Callable[[RawImage], np.ndarray] |
     if message.encoding in _PLANAR_420:
         return _planar_420(message)
     if message.encoding in _INTERLEAVED:
-        return _interleaved(message)
+        return _interleaved(message, bits)
     if fallback is not None:
         _rows(message, message.height, 1)
         try:
@@ -129,54 +127,94 @@ def depth_to_metres(message: RawImage) -> np.ndarray:
     return depth * np.float32(1e-3) if kind.itemsize == 2 else depth
 
 
-def compressed_to_rgb(data: object, image_format: str) -> np.ndarray:
+def largest_sample(message: RawImage) -> int | None:
+    """The largest value of an image message with 16-bit values; None for any other, also one that cannot be read."""
+    try:
+        if not hasattr(message, "encoding"):
+            header = bytes(memoryview(message.data)[:25])  # type: ignore[arg-type]
+            if header[12:16] != b"IHDR" or header[24] != 16:  # of what is read here, only a PNG can have 16 bits
+                return None
+            return int(decode(message.data, ("PNG",), deep=True).pixels.max())  # type: ignore[arg-type]
+        if message.encoding not in _INTERLEAVED or _INTERLEAVED[message.encoding][0] == 1:
+            return None
+        return int(_samples(message).max())
+    except (InputError, Damaged, DecompressionBombError, IndexError, ValueError, TypeError):
+        return None  # told where the message is read
+
+
+def compressed_to_rgb(data: object, image_format: str, bits: int = FULL) -> np.ndarray:
     """The pixels of a sensor_msgs/CompressedImage (JPEG or PNG) as uint8 (height, width, 3) RGB.
 
-    image_format: the message's ``format``; only the channel order that image_transport notes there matters.
-    Raises BadImage.
+    image_format: the message's ``format``; what image_transport notes there of Bayer patterns and of the order of channels is
+    heeded.  bits: as in :func:`image_to_rgb`.  Raises BadImage.
     """
-    buffer = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)  # type: ignore[arg-type]
-    if buffer.size == 0:
+    size = len(data)  # type: ignore[arg-type]
+    if size == 0:
         raise BadImage("zero_size", "the compressed image is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks on metadata; damage raises
-            # Pillow, because it refuses truncated files where OpenCV fills the rest with grey.
-            with PillowImage.open(io.BytesIO(buffer), formats=("JPEG", "PNG")) as image:
-                pixels = np.asarray(image if image.mode.startswith("I;16") else image.convert("RGB"))
-    except Exception as error:  # Pillow's decoders raise many types on bad data
-        unknown = isinstance(error, UnidentifiedImageError)
-        reason = "neither JPEG nor PNG" if unknown else " ".join(str(error).split()) or type(error).__name__
-        raise BadImage(
-            "undecodable",
-            f"compressed image of {buffer.size} bytes, format {image_format!r}, cannot be decoded: {reason}",
-        ) from error
+        pixels = decode(data, JPEG_AND_PNG, deep=bits < FULL).pixels  # type: ignore[arg-type]
+    except (Damaged, DecompressionBombError) as error:
+        reason = "neither JPEG nor PNG" if isinstance(error, UnknownFormat) else error
+        what = f"compressed image of {size} bytes, format {image_format!r}, cannot be decoded"
+        raise BadImage("undecodable", f"{what}: {reason}") from error
+    if pixels.dtype != np.uint8:
+        pixels = _reduced(pixels.astype(np.uint16, copy=False), bits)
     if pixels.ndim == 2:
-        return cv2.cvtColor(_UPPER_BYTE[pixels], cv2.COLOR_GRAY2RGB)
-    if (
-        "compressed rgb" in image_format
-    ):  # image_transport fed RGB to an encoder that expects BGR, so the file is swapped
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-    return pixels
+        conversion = _mosaic(image_format)
+        if conversion is not None:
+            _require_even(image_format, pixels.shape[1], pixels.shape[0], rows=2)
+        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if conversion is None else conversion)
+    if "compressed rgb" in image_format:  # image_transport fed RGB to an encoder that expects BGR, so the file is swapped
+        return np.ascontiguousarray(pixels[:, :, 2::-1])
+    return np.ascontiguousarray(pixels[:, :, :3])
 
 
-def _interleaved(message: RawImage) -> np.ndarray:
+def _mosaic(image_format: str) -> int | None:
+    """How grey pixels become colours where a ``format`` says that they are a Bayer pattern, else None.
+
+    image_transport writes ``bayer_rggb8; jpeg compressed`` for the camera's pattern, compressed as it came, and after
+    "compressed" ``bgr8`` where it had made colours of it before.
+    """
+    encoding, _, rest = image_format.partition(";")
+    _, _, target = rest.partition("compressed")
+    if encoding.strip() not in _INTERLEAVED or not encoding.strip().startswith("bayer_"):
+        return None
+    return _INTERLEAVED[encoding.strip()][2] if target.strip() == "" or target.strip().startswith(("mono", "bayer")) else None
+
+
+def _interleaved(message: RawImage, bits: int) -> np.ndarray:
     sample_bytes, channels, conversion = _INTERLEAVED[message.encoding]
-    rows = _rows(message, message.height, message.width * sample_bytes * channels)
-    if message.encoding.startswith("yuv") or message.encoding in ("uyvy", "yuyv"):
-        _require_even(message, rows=1)
-    if message.encoding.startswith("bayer_"):
-        _require_even(message, rows=2)
+    pixels = _samples(message)
     if sample_bytes == 2:
-        # Rows of an odd step start at odd addresses, which a 16-bit view of the whole buffer cannot express.
-        order = ">" if message.is_bigendian else "<"
-        rows = _UPPER_BYTE[np.ascontiguousarray(rows).view(f"{order}u2")]
-    pixels = rows.reshape(message.height, message.width, channels) if channels > 1 else rows
+        pixels = _reduced(pixels, bits)
+    if channels > 1:
+        pixels = pixels.reshape(message.height, message.width, channels)
     return pixels if conversion is None else cv2.cvtColor(pixels, conversion)
 
 
+def _samples(message: RawImage) -> np.ndarray:
+    """uint8 or uint16 (H, W * C) of an interleaved encoding, checked against the message's header."""
+    sample_bytes, channels, _ = _INTERLEAVED[message.encoding]
+    rows = _rows(message, message.height, message.width * sample_bytes * channels)
+    if message.encoding.startswith("yuv") or message.encoding in ("uyvy", "yuyv"):
+        _require_even(message.encoding, message.width, message.height, rows=1)
+    if message.encoding.startswith("bayer_"):
+        _require_even(message.encoding, message.width, message.height, rows=2)
+    if sample_bytes == 1:
+        return rows
+    # Rows of an odd step start at odd addresses, which a 16-bit view of the whole buffer cannot express.
+    return np.ascontiguousarray(rows).view(f"{'>' if message.is_bigendian else '<'}u2")
+
+
+def _reduced(samples: np.ndarray, bits: int) -> np.ndarray:
+    try:
+        return to_8_bits(samples, bits)
+    except TooDeep as error:
+        raise BadImage("too_deep", str(error)) from None
+
+
 def _planar_420(message: RawImage) -> np.ndarray:
-    _require_even(message, rows=2)
+    _require_even(message.encoding, message.width, message.height, rows=2)
     planes = _rows(message, message.height * 3 // 2, message.width)
     return cv2.cvtColor(np.ascontiguousarray(planes), _PLANAR_420[message.encoding])
 
@@ -195,11 +233,9 @@ def _rows(message: RawImage, rows: int, row_bytes: int) -> np.ndarray:
     return buffer.reshape(rows, message.step)[:, :row_bytes]
 
 
-def _require_even(message: RawImage, rows: int) -> None:
-    if message.width % 2 or message.height % rows:
-        raise BadImage(
-            "wrong_size", f"{message.encoding} needs even sizes, but the image is {message.width}x{message.height}"
-        )
+def _require_even(what: str, width: int, height: int, rows: int) -> None:
+    if width % 2 or height % rows:
+        raise BadImage("wrong_size", f"{what} needs even sizes, but the image is {width}x{height}")
 
 
 def fill_image(message: RawImage, pixels: np.ndarray, encoding: str) -> None:

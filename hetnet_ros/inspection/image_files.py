@@ -1,30 +1,28 @@
 """Image files in, 8-bit RGB arrays out: the one place that knows about PNG, TIFF, JPEG and BMP.
 
-Pillow decodes, because it refuses truncated files where OpenCV fills the rest with grey and goes on, and a half-read
-image must never be judged as if it were whole.  Bit depths are scaled by their full range and never by an image's own
-minimum and maximum: stretching each image separately would hide the very changes an inspection looks for.
+A damaged file is refused where the damage can be noticed (``decoding.py``).  Bit depths are scaled by their full range, or by the
+range that all pictures of a part use, and never by an image's own minimum and maximum: stretching each image separately would
+hide the very changes an inspection looks for.
 """
 
 from __future__ import annotations
 
-import io
 import re
 import warnings
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.decoding import Damaged, Picture, UnknownFormat, decode, may_be_deep
+from hetnet_ros.inspection.sample_depth import FULL, TooDeep, to_8_bits
 
 #: Suffixes (lower case) that :func:`list_images` takes for images.
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 
 #: The shortest side, in pixels, below which an image is refused: no teacher's feature map means anything there.
 MIN_SIDE_PX = 16
-
-_LOSSY_FORMATS = frozenset({"JPEG", "MPO"})
 
 
 def list_images(folder: str | Path) -> list[Path]:
@@ -54,25 +52,25 @@ def natural_order(path: Path) -> tuple[list[tuple[int, str]], str]:
     return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces], path.name
 
 
-def read_rgb(path: str | Path) -> np.ndarray:
+def read_rgb(path: str | Path, bits: int = FULL) -> np.ndarray:
     """One image file as uint8 (H, W, 3) RGB, in the pixel grid it is stored in.
 
     Grey is repeated into three channels; palettes and CMYK are converted; of a file with several frames the first is
-    taken.  16-bit values keep their full range, 0..65535 becoming 0..255 (grey is divided by 257, of colour the upper
-    byte is taken: the same within one step); a 12-bit camera's frames have to be scaled up before they are stored.
+    taken.  bits: how many of their 16 the pictures really use (the model's ``sample_bits``): 0 to 2 ** bits - 1 becomes 0 to 255,
+    and a value beyond is refused; with all 16, of colour the upper byte is taken, which is the same within one step.
     Floats must run from 0 to 1.  An alpha channel is dropped, as cv_bridge drops it
     from rgba8.  EXIF orientation is not applied: masks, maps and boxes refer to the stored grid.
 
     Raises InputError if the file is missing, unreadable, truncated, not an image or smaller than :data:`MIN_SIDE_PX`.
     """
     path = Path(path)
-    pixels, _ = _decode(path)
+    pixels = _decode(path, deep=bits < FULL).pixels
     height, width = pixels.shape[:2]
     if min(height, width) < MIN_SIDE_PX:
         raise InputError(
             f"{path} is only {width}x{height} pixels; images must be at least {MIN_SIDE_PX} pixels wide and high"
         )
-    pixels = _to_uint8(pixels, path)
+    pixels = _to_uint8(pixels, path, bits)
     if pixels.ndim == 2:
         return np.repeat(pixels[:, :, None], 3, axis=2)
     return np.ascontiguousarray(pixels[:, :, :3])
@@ -85,15 +83,30 @@ def read_mask(path: str | Path) -> np.ndarray:
     Raises InputError as :func:`read_rgb` does; masks may be of any size.
     """
     path = Path(path)
-    pixels, lossy = _decode(path)
+    picture = _decode(path, deep=True)
+    pixels = picture.pixels
     if pixels.ndim == 3:
         colours = pixels[:, :, :3] if pixels.shape[2] >= 3 else pixels[:, :, :1]
         pixels = colours.max(axis=2)
-    return pixels > 127 if lossy else pixels != 0
+    return pixels > 127 if picture.lossy else pixels != 0
 
 
-def _decode(path: Path) -> tuple[np.ndarray, bool]:
-    """The stored pixels, (H, W) or (H, W, C) with C 3 or 4 in RGB order, of any dtype; and whether they are lossy."""
+def largest_sample(path: str | Path) -> int | None:
+    """The largest value of a file with 16-bit values; None for any other file, also one that cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks on size and metadata
+            with Image.open(path) as image:  # the header alone: few files are read twice
+                if not may_be_deep(image):
+                    return None
+        pixels = _decode(Path(path), deep=True).pixels
+    except (Damaged, InputError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None  # told where the file is read
+    return int(pixels.max()) if pixels.dtype.itemsize > 1 and np.issubdtype(pixels.dtype, np.integer) else None
+
+
+def _decode(path: Path, deep: bool = False) -> Picture:
+    """What is stored in a file; deep: colours of 16 bits as they are, not their upper bytes."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -105,45 +118,19 @@ def _decode(path: Path) -> tuple[np.ndarray, bool]:
     if not data:
         raise InputError(f"{path} cannot be read as an image: the file is empty; write it again or remove it")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # size and EXIF remarks of Pillow; errors still come as exceptions
-            with Image.open(io.BytesIO(data)) as image:
-                lossy = image.format in _LOSSY_FORMATS
-                if image.mode in ("1", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "La", "LA"):
-                    image = image.convert("L" if image.mode in ("1", "La", "LA") else "RGB")
-                pixels = np.asarray(image)
-    except UnidentifiedImageError:
-        pixels, lossy = _decode_float_tiff(data, path), False
+        return decode(data, deep=deep)
+    except UnknownFormat:
+        raise InputError(f"{path} cannot be read as an image: its format is not known; use PNG, JPEG, TIFF or BMP") from None
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} is too large an image to decode ({error}); store it at a lower resolution") from error
-    except Exception as error:  # Pillow raises many types on bad data: OSError, SyntaxError, struct.error, ...
-        reason = " ".join(str(error).split()) or type(error).__name__
+    except Damaged as error:
         raise InputError(
-            f"{path} cannot be read as an image: it is damaged or cut short ({reason}); write it again or remove it"
+            f"{path} cannot be read as an image: it is damaged or cut short ({error}); write it again or remove it"
         ) from error
-    return pixels, lossy
 
 
-def _decode_float_tiff(data: bytes, path: Path) -> np.ndarray:
-    """Multi-channel float or 32-bit TIFFs, which Pillow does not know and OpenCV does."""
-    pixels = None
-    if data[:4] in (b"II*\0", b"MM\0*"):
-        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        try:
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
-        except cv2.error:
-            pixels = None
-        finally:
-            cv2.utils.logging.setLogLevel(level)
-    if pixels is None:
-        raise InputError(f"{path} cannot be read as an image: its format is not known; use PNG, JPEG, TIFF or BMP")
-    if pixels.ndim == 3:
-        pixels = cv2.cvtColor(pixels[:, :, :3], cv2.COLOR_BGR2RGB) if pixels.shape[2] >= 3 else pixels[:, :, 0]
-    return pixels
-
-
-def _to_uint8(pixels: np.ndarray, path: Path) -> np.ndarray:
-    """Scales by the full range of the stored type; see :func:`read_rgb`."""
+def _to_uint8(pixels: np.ndarray, path: Path, bits: int) -> np.ndarray:
+    """Scales by the full range of the stored type, of 16-bit values by that of ``bits``; see :func:`read_rgb`."""
     if pixels.dtype == np.uint8:
         return pixels
     low, high = pixels.min(), pixels.max()
@@ -156,4 +143,7 @@ def _to_uint8(pixels: np.ndarray, path: Path) -> np.ndarray:
         return (pixels * 255 + 0.5).astype(np.uint8)
     if low < 0 or high > 65535:
         raise InputError(f"{path} holds integers from {low} to {high}; store it with 8 or 16 bits (0 to 65535)")
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    try:
+        return to_8_bits(pixels.astype(np.uint16, copy=False), bits)
+    except TooDeep as error:
+        raise InputError(f"{path}: {error}") from None

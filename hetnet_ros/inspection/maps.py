@@ -6,17 +6,17 @@ node publishes, the overlay a person sees and the map an evaluation scores are o
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from hetnet_ros.inspection.calibration import Calibration
+from hetnet_ros.inspection.resizing import resized
 from hetnet_ros.inspection.result import Box, Inspection
 
 
 def source_map(inspection: Inspection) -> np.ndarray:
     """Raw map at source size, float32 (H, W), 0 outside the inspected region.
 
-    Linear interpolation when enlarging, area average when shrinking: neither invents values the network did not give.
+    Each axis linear where it is enlarged, an area average where it shrinks: neither invents values the network did not give.
     Raises ValueError if the inspection carries no map.
     """
     if inspection.anomaly_map is None:
@@ -36,9 +36,7 @@ def in_place(raw_map: np.ndarray, roi: Box, size: tuple[int, int]) -> np.ndarray
 
 def at_source_size(raw_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A map, float32, of the whole image or region at that image's or region's (height, width), interpolated as above."""
-    height, width = size
-    shrinks = width < raw_map.shape[1] and height < raw_map.shape[0]
-    return cv2.resize(raw_map, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return resized(raw_map, size)
 
 
 def calibrated_source_map(inspection: Inspection, calibration: Calibration) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 
 from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.maps import source_mask
+from hetnet_ros.inspection.resizing import resized
 from hetnet_ros.inspection.result import Inspection, Verdict
 
 #: RGB of each verdict, used for banner, frame and outline; told apart in common kinds of colour blindness.
@@ -49,7 +50,7 @@ def _blend_heat(picture: np.ndarray, inspection: Inspection, calibration: Calibr
     roi = inspection.roi
     values = np.nan_to_num(calibration.calibrated_map(inspection.anomaly_map))
     rise = np.clip((values - _HEAT_FROM) / (_HEAT_FULL - _HEAT_FROM), 0, 1)
-    rise = cv2.resize(rise, (roi.width, roi.height), interpolation=cv2.INTER_LINEAR)
+    rise = resized(rise, (roi.height, roi.width))
     region = picture[roi.y : roi.y + roi.height, roi.x : roi.x + roi.width]
     hot = rise > 0
     rise = rise[hot][:, None]

@@ -1,19 +1,20 @@
 """From a camera image to the network's input.
 
 The region of interest, and of it the model's crop, is cut out and resized to the network's square as 8-bit colour; the
-backend does the rest.  Shrinking averages areas, so that fine texture does not alias into false detail.
+backend does the rest.  An axis that shrinks is averaged by area, so that fine texture does not alias into false
+detail and no line across a strip falls between two points.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.image_files import MIN_SIDE_PX
+from hetnet_ros.inspection.resizing import resized
 from hetnet_ros.inspection.result import Box
 
 if TYPE_CHECKING:
@@ -39,11 +40,8 @@ def checked_roi(rgb: np.ndarray, roi: Box | None) -> Box:
 
 
 def resize(rgb: np.ndarray, size: int) -> np.ndarray:
-    """uint8 (H, W, 3) -> uint8 (size, size, 3); area average when shrinking, bilinear when enlarging."""
-    if rgb.shape[:2] == (size, size):
-        return np.ascontiguousarray(rgb)
-    shrinks = min(rgb.shape[:2]) > size
-    return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    """uint8 (H, W, 3) -> uint8 (size, size, 3); an axis that shrinks is averaged by area, one that grows is bilinear."""
+    return np.ascontiguousarray(resized(rgb, (size, size)))
 
 
 def cut(rgb: np.ndarray, roi: Box, size: int) -> np.ndarray:

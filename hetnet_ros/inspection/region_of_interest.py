@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.resizing import resized
 from hetnet_ros.inspection.result import Box
 
 _FRACTION_BITS = 6
@@ -56,7 +57,7 @@ class Region:
                 raise RegionError(f"the mask of the region of interest is {self.mask.shape[1]}x{self.mask.shape[0]}, the "
                                   f"image {source_size[1]}x{source_size[0]}: make it of the camera's size")
             cut = self.mask[roi.y:roi.y + roi.height, roi.x:roi.x + roi.width].astype(np.float32)
-            inside &= cv2.resize(cut, map_shape[::-1], interpolation=cv2.INTER_AREA) >= 0.5
+            inside &= resized(cut, map_shape[:2], cv2.INTER_AREA) >= 0.5
         if not inside.any():
             raise RegionError("the region of interest holds nothing of the inspected image: set it to where the part is")
         self._check_inspected(outlines, roi)

@@ -11,23 +11,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.bags import BagFrame, choose_topics, image_frames, open_bag
+from hetnet_ros.inspection.bags import Bag, BagFrame, choose_topics, image_frames, largest_sample, open_bag
 from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.image_files import MIN_SIDE_PX
 from hetnet_ros.inspection.preprocessing import cut
+from hetnet_ros.inspection.resizing import resized
 from hetnet_ros.inspection.result import Box
-from hetnet_ros.learning.good_images import MIN_IMAGES, GoodImages
+from hetnet_ros.inspection.sample_depth import depth_of
+from hetnet_ros.learning.good_images import MIN_IMAGES, GoodImages, independent
 
 MOST_IMAGES = 100
 """How many frames are taken unless the caller says otherwise."""
 STRETCHES = 40
 """Into how many stretches a recording is cut where it does not tell its parts."""
-_THUMBNAIL = (20, 15)
+_THUMBNAIL = (15, 20)
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,18 @@ class BagSource:
     parts: Mapping[int, str] = field(default_factory=dict)
 
 
-def load_bag_images(source: BagSource, size: int, progress: bool = True, crop: Crop = Crop()) -> GoodImages:
+def load_bag_images(source: BagSource, size: int, progress: bool = True, crop: Crop = Crop(), bits: int | None = None) -> GoodImages:
     """The chosen frames, cut to ``crop`` and resized to ``size``.
+
+    bits: how many of 16 the frames use; None: by the largest value of all that may be taught from.
 
     Raises InputError for a bag or topic that cannot be used, or where fewer than four frames remain.
     """
+    largest = largest_sample(_frames(source, open_bag(source.path), progress, "looking for the bits in use"))
+    bits = depth_of(largest) if bits is None else bits
     skipped: list[str] = []
     numbers, thumbnails = [], []
-    for frame, rgb, box in _usable(source, crop, skipped, progress, "looking through the bag"):
+    for frame, rgb, box in _usable(source, crop, bits, skipped, progress, "looking through the bag"):
         numbers.append(frame.index)
         thumbnails.append(_thumbnail(rgb[box.y:box.y + box.height, box.x:box.x + box.width]))
     if len(numbers) < MIN_IMAGES:
@@ -61,15 +66,16 @@ def load_bag_images(source: BagSource, size: int, progress: bool = True, crop: C
                          "frames of defect-free parts, 20 or more for verdicts you can rely on")
     chosen = {numbers[place] for place in most_diverse(np.stack(thumbnails), source.most)}
     images, paths, sizes, taken = [], [], [], []
-    for frame, rgb, box in _usable(source, crop, [], progress, "reading images"):
+    for frame, rgb, box in _usable(source, crop, bits, [], progress, "reading images"):
         if frame.index in chosen:
             images.append(cut(rgb, box, size))
             paths.append(source.path / f"{frame.index}")
             sizes.append(rgb.shape[:2])
             taken.append(frame.index)
     heights, widths = zip(*sizes)
-    return GoodImages(np.stack(images), tuple(paths), (min(heights), min(widths)), (max(heights), max(widths)),
-                      tuple(skipped), parts_of(taken, source.parts))
+    together = np.stack(images)
+    return GoodImages(together, tuple(paths), (min(heights), min(widths)), (max(heights), max(widths)), tuple(skipped),
+                      *independent(together, parts_of(taken, source.parts), source.path), bits, largest)
 
 
 def parts_of(frames: list[int], parts: Mapping[int, str]) -> np.ndarray:
@@ -101,18 +107,21 @@ def most_diverse(points: np.ndarray, count: int) -> np.ndarray:
     return np.sort(chosen)
 
 
-def _usable(source: BagSource, crop: Crop, skipped: list[str], progress: bool,
-            what: str) -> Iterator[tuple[BagFrame, np.ndarray, Box]]:
-    """Each frame that may be taught from, decoded, and the part of it that is looked at."""
-    bag = open_bag(source.path)
+def _frames(source: BagSource, bag: Bag, progress: bool, what: str) -> Iterator[BagFrame]:
+    """Each frame that may be taught from."""
     topics = choose_topics(bag, [source.topic] if source.topic else [])
     frames = tqdm(image_frames(bag, topics), desc=what, unit="frame", total=topics[0].count, disable=not progress,
                   leave=False)
-    for frame in frames:
-        if source.usable is not None and frame.index not in source.usable:
-            continue
+    return (frame for frame in frames if source.usable is None or frame.index in source.usable)
+
+
+def _usable(source: BagSource, crop: Crop, bits: int, skipped: list[str], progress: bool,
+            what: str) -> Iterator[tuple[BagFrame, np.ndarray, Box]]:
+    """Each frame that may be taught from, decoded, and the part of it that is looked at."""
+    bag = open_bag(source.path)
+    for frame in _frames(source, bag, progress, what):
         try:
-            rgb = frame.rgb()
+            rgb = frame.rgb(bits)
             if min(rgb.shape[:2]) < MIN_SIDE_PX:
                 skipped.append(f"frame {frame.index} is only {rgb.shape[1]}x{rgb.shape[0]} pixels")
                 continue
@@ -126,4 +135,4 @@ def _usable(source: BagSource, crop: Crop, skipped: list[str], progress: bool,
 
 def _thumbnail(rgb: np.ndarray) -> np.ndarray:
     """uint8 (900,): the image on a coarse grid."""
-    return cv2.resize(rgb, _THUMBNAIL, interpolation=cv2.INTER_AREA).reshape(-1)
+    return resized(rgb, _THUMBNAIL).reshape(-1)

@@ -11,8 +11,10 @@ from tqdm import tqdm
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.crop import Crop
-from hetnet_ros.inspection.image_files import IMAGE_SUFFIXES, list_images, read_rgb
+from hetnet_ros.inspection.image_files import IMAGE_SUFFIXES, largest_sample, list_images, read_rgb
 from hetnet_ros.inspection.preprocessing import cropped
+from hetnet_ros.inspection.sample_depth import FULL, depth_of
+from hetnet_ros.learning.copies import copied_from, joined
 
 MIN_IMAGES = 4
 
@@ -20,8 +22,9 @@ MIN_IMAGES = 4
 @dataclass(frozen=True)
 class GoodImages:
     """images: uint8 (N, S, S, 3) RGB, cropped.  paths: where each came from.  min_size, max_size: (height, width) on disk, px.
-    skipped: one line for each file that could not be used.  parts: int64 (N,), equal for images that show the same part and
-    are therefore alike; None where each shows another."""
+    skipped: one line for each file that could not be used.  parts: int64 (N,), equal for images that show the same part, or are
+    copies of each other, and are therefore alike; None where each shows another.  copies: how many are copies of others.
+    sample_bits: by how many bits 16-bit values were scaled.  largest_sample: the largest of them, None where there are none."""
 
     images: np.ndarray
     paths: tuple[Path, ...]
@@ -29,11 +32,24 @@ class GoodImages:
     max_size: tuple[int, int]
     skipped: tuple[str, ...]
     parts: np.ndarray | None = None
+    copies: int = 0
+    sample_bits: int = FULL
+    largest_sample: int | None = None
 
     @property
     def part_numbers(self) -> np.ndarray:
         """int64 (N,): ``parts``, or a number of its own for each image."""
         return np.arange(len(self.images)) if self.parts is None else self.parts
+
+
+def independent(images: np.ndarray, parts: np.ndarray | None, where: Path) -> tuple[np.ndarray | None, int]:
+    """``parts`` with copies joined, and the number of copies.  Raises InputError where fewer than four different images remain."""
+    copies = copied_from(images)
+    count = int((copies != np.arange(len(copies))).sum())
+    if len(images) - count < MIN_IMAGES:
+        raise InputError(f"{where} holds {len(images)} usable images, but only {len(images) - count} different ones, the others are copies: "
+                         f"teaching needs at least {MIN_IMAGES} pictures of different parts, 20 or more for verdicts you can rely on")
+    return joined(parts, copies, MIN_IMAGES), count
 
 
 def good_folder(data: Path) -> Path:
@@ -49,12 +65,12 @@ def good_folder(data: Path) -> Path:
     return data
 
 
-def read_cropped(path: Path, crop: Crop, size: int) -> tuple[np.ndarray, tuple[int, int]]:
+def read_cropped(path: Path, crop: Crop, size: int, bits: int = FULL) -> tuple[np.ndarray, tuple[int, int]]:
     """What the network sees of an image file, uint8 (size, size, 3), and the file's (height, width).
 
     Raises InputError, with the path, for a file that cannot be read or is too small for the crop.
     """
-    rgb = read_rgb(path)
+    rgb = read_rgb(path, bits)
     try:
         return cropped(rgb, crop, size), rgb.shape[:2]
     except InputError as error:
@@ -62,20 +78,24 @@ def read_cropped(path: Path, crop: Crop, size: int) -> tuple[np.ndarray, tuple[i
 
 
 def load_good_images(data: Path, size: int, max_images: int, progress: bool = True,
-                     paths: Sequence[Path] | None = None, crop: Crop = Crop()) -> GoodImages:
+                     paths: Sequence[Path] | None = None, crop: Crop = Crop(), bits: int | None = None) -> GoodImages:
     """Read a folder's images, or ``paths`` where they are given, cut to ``crop`` and resized to ``size``; more than
     ``max_images`` are sampled evenly over the sorted names.
 
-    Files that cannot be read are skipped and listed.  Raises InputError where fewer than four images remain.
+    bits: how many of 16 the pictures use; None: by the largest value of all of them.
+    Files that cannot be read are skipped and listed; copies of a picture show one part.  Raises InputError where fewer than four
+    different images remain.
     """
     folder = Path(data) if paths is not None else good_folder(Path(data))
     paths = list_images(folder) if paths is None else list(paths)
     if len(paths) > max_images:
         paths = [paths[i] for i in np.linspace(0, len(paths) - 1, max_images).round().astype(int)]
+    largest = max((value for value in map(largest_sample, paths) if value is not None), default=None)
+    bits = depth_of(largest) if bits is None else bits
     images, kept, sizes, skipped = [], [], [], []
     for path in tqdm(paths, desc="reading images", unit="img", disable=not progress, leave=False):
         try:
-            image, shape = read_cropped(path, crop, size)
+            image, shape = read_cropped(path, crop, size, bits)
         except InputError as error:
             skipped.append(str(error))
             continue
@@ -89,5 +109,6 @@ def load_good_images(data: Path, size: int, max_images: int, progress: bool = Tr
         raise InputError(f"{folder} holds {found}{why}: teaching needs at least {MIN_IMAGES} defect-free images, 20 or "
                          "more for verdicts you can rely on")
     heights, widths = zip(*sizes)
-    return GoodImages(np.stack(images), tuple(kept), (min(heights), min(widths)), (max(heights), max(widths)),
-                      tuple(skipped))
+    together = np.stack(images)
+    return GoodImages(together, tuple(kept), (min(heights), min(widths)), (max(heights), max(widths)), tuple(skipped),
+                      *independent(together, None, folder), bits, largest)

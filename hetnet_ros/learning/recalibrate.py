@@ -15,6 +15,7 @@ from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.image_files import list_images
 from hetnet_ros.inspection.part_inspector import PartInspector
 from hetnet_ros.learning.calibrate import DefectReport, check_rate, fit_calibration, refine_with_defects, with_rate
+from hetnet_ros.learning.copies import copied_from
 from hetnet_ros.learning.domain_limits import image_digests
 from hetnet_ros.learning.good_images import load_good_images, read_cropped
 from hetnet_ros.learning.teach import check_model_output
@@ -25,7 +26,8 @@ LEAST_IMAGES = 8
 @dataclass(frozen=True)
 class RecalibrationReport:
     """What came of it.  good: images calibrated on, 0 where the teaching's own scores were kept; taught: images left out
-    because the model was taught on them; skipped: one line for each file that could not be used."""
+    because the model was taught on them, or on one that they are copies of; copies: images, good or defective, left out because they
+    are copies of others that count; skipped: one line for each file that could not be used."""
 
     model_id: str
     calibration: Calibration
@@ -33,6 +35,7 @@ class RecalibrationReport:
     taught: int
     skipped: tuple[str, ...]
     defects: DefectReport | None
+    copies: int = 0
 
 
 def recalibrate(model: Path, output: Path, data: Path | None = None, defects: Path | None = None,
@@ -49,24 +52,30 @@ def recalibrate(model: Path, output: Path, data: Path | None = None, defects: Pa
     artifact = load_artifact(Path(model))
     card, inspector = artifact.card, None
     rate = card.calibration.false_reject if false_reject is None else false_reject
-    calibration, good, taught, skipped = with_rate(card.calibration, rate), 0, 0, ()
+    calibration, good, taught, skipped, copies = with_rate(card.calibration, rate), 0, 0, (), 0
     if data is not None or defects is not None:
         inspector = PartInspector.load(model, device)
     if data is not None:
-        found = load_good_images(Path(data), card.network.image_size, 10**6, progress, crop=card.crop)
-        unseen = ~np.isin(image_digests(found.images).numpy(), artifact.tensors[TAUGHT].numpy())
-        images, taught, skipped = found.images[unseen], int((~unseen).sum()), found.skipped
+        found = load_good_images(Path(data), card.network.image_size, 10**6, progress, crop=card.crop, bits=card.sample_bits)
+        seen = np.isin(image_digests(found.images).numpy(), artifact.tensors[TAUGHT].numpy())
+        seen = np.isin(found.part_numbers, found.part_numbers[seen])  # with their copies
+        first = np.unique(found.part_numbers[~seen], return_index=True)[1]
+        images, taught, skipped = found.images[~seen][np.sort(first)], int(seen.sum()), found.skipped
+        copies = int((~seen).sum()) - len(images)
         if len(images) < LEAST_IMAGES:
-            raise InputError(f"{data} holds {len(images)} good images that the model was not taught on ({taught} were): "
-                             f"calibration needs at least {LEAST_IMAGES}; take more pictures of good parts")
+            raise InputError(f"{data} holds {len(images)} different good images that the model was not taught on ({taught} were, {copies} "
+                             f"are copies): calibration needs at least {LEAST_IMAGES}; take more pictures of good parts")
         scores, peaks = _scores(inspector, images, progress)
         calibration, good = fit_calibration(scores, peaks, false_reject=rate), len(images)
     report = None
     if defects is not None:
-        calibration, report = refine_with_defects(calibration, _scores(inspector, _defective(defects, card), progress)[0])
+        bad = _defective(defects, card)
+        different = copied_from(bad) == np.arange(len(bad))
+        calibration, report = refine_with_defects(calibration, _scores(inspector, bad[different], progress)[0])
+        copies += int((~different).sum())
     summary = dataclasses.replace(card.training, recalibrated=good or card.training.recalibrated)
     model_id = save_artifact(output, dataclasses.replace(card, calibration=calibration, training=summary), artifact.tensors)
-    return RecalibrationReport(model_id, calibration, good, taught, skipped, report)
+    return RecalibrationReport(model_id, calibration, good, taught, skipped, report, copies)
 
 
 def _defective(folder: Path, card) -> np.ndarray:
@@ -75,7 +84,7 @@ def _defective(folder: Path, card) -> np.ndarray:
     paths = [path for one in folders for path in list_images(one)]
     if not paths:
         raise InputError(f"{folder} holds no images of defective parts: give a folder of them, or one of folders by kind")
-    return np.stack([read_cropped(path, card.crop, card.network.image_size)[0] for path in paths])
+    return np.stack([read_cropped(path, card.crop, card.network.image_size, card.sample_bits)[0] for path in paths])
 
 
 def _scores(inspector: PartInspector, images: np.ndarray, progress: bool) -> tuple[np.ndarray, np.ndarray]:

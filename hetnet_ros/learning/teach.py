@@ -21,6 +21,7 @@ from hetnet_ros.inspection.backends.torch_backend import resolve_device
 from hetnet_ros.inspection.calibration import FALSE_REJECT, Calibration
 from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.domain import MAX_REFERENCES
+from hetnet_ros.inspection.sample_depth import FULL
 from hetnet_ros.learning.alignment import stage_offsets
 from hetnet_ros.learning.bag_images import BagSource, load_bag_images
 from hetnet_ros.learning.calibrate import check_rate, fit_calibration
@@ -46,7 +47,8 @@ class TeachReport:
 
     images: good images read.  taught: those trained on.  held_out: those calibrated with, one for each part held out; 0
     with ``folds`` > 0, where further models scored each part without having seen it.  brightness: what each image is brought to,
-    0 to 1; 0: images are taken as they are.
+    0 to 1; 0: images are taken as they are.  copies: images that are copies of others, and count for nothing beside them.
+    sample_bits: how many of 16 the pictures use; largest_sample: the largest 16-bit value in them, None where they have none.
     """
 
     model: Path
@@ -61,19 +63,22 @@ class TeachReport:
     skipped: tuple[str, ...]
     folds: int = 0
     brightness: float = 0.0
+    copies: int = 0
+    sample_bits: int = FULL
+    largest_sample: int | None = None
 
 
 def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: str = "auto", part_name: str | None = None,
           resume: bool = False, weight_files: dict[str, str] | None = None, progress: bool = True,
           paths: Sequence[Path] | None = None, bag: BagSource | None = None,
-          false_reject: float = FALSE_REJECT, crop: Crop = Crop()) -> TeachReport:
+          false_reject: float = FALSE_REJECT, crop: Crop = Crop(), bits: int | None = None) -> TeachReport:
     """Teach the part shown in ``data`` and write the model to ``output``.
 
     paths: the good images, where ``data`` is laid out in a way that does not tell them by itself.
     bag: which frames to use, where ``data`` is a rosbag2 recording.
     weight_files: timm model name -> safetensors file, for teachers that are nowhere else.  resume: go on from the
     checkpoint beside ``output``.  false_reject: share of good images that may be rejected.  crop: the part of each image that the
-    model looks at, in teaching and for good.  Ctrl-C writes that checkpoint and raises KeyboardInterrupt.
+    model looks at, in teaching and for good.  bits: how many of 16 the pictures use, None: as it shows in them.  Ctrl-C writes that checkpoint and raises KeyboardInterrupt.
     Raises InputError for data, settings, device or paths that cannot be used; ``output`` is then untouched.
     """
     started = time.monotonic()
@@ -84,8 +89,8 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
         read_checkpoint(checkpoint_path(output))  # what is not there is said before the features are computed
     target = resolve_device(device)
     size = preset.network.image_size
-    good = load_bag_images(bag, size, progress, crop) if bag else load_good_images(
-        Path(data), size, preset.training.max_images, progress, paths, crop)
+    good = load_bag_images(bag, size, progress, crop, bits) if bag else load_good_images(
+        Path(data), size, preset.training.max_images, progress, paths, crop, bits)
     asked, preset = preset, with_exposure(preset, good.images)
     weights = [resolve_weights(t.model, (weight_files or {}).get(t.model))
                for t in (preset.network.cnn, preset.network.transformer)]
@@ -124,14 +129,15 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     summary = TrainingSummary(len(good.images), len(held), good.min_size, good.max_size, trainer.step, seed,
                               preset.training.views, trainer.loss, folds)
     card = ModelCard(part_name or _name(Path(data)), preset.name, preset.network, records, calibration, domain, summary,
-                     crop)
+                     crop, good.sample_bits)
     shown = good.images[held] if len(held) else good.images
     examples = torch.from_numpy(shown[:: -(-len(shown) // MAX_EXAMPLES)])
     model_id = save_artifact(output, card, {**network.trained_state(), REFERENCES: references, EXAMPLES: examples,
                                             TAUGHT: image_digests(good.images[kept])})
     checkpoint_path(output).unlink(missing_ok=True)
     return TeachReport(output, model_id, len(good.images), len(kept), len(held), trainer.step, trainer.loss,
-                       time.monotonic() - started, calibration, good.skipped, folds, preset.network.brightness)
+                       time.monotonic() - started, calibration, good.skipped, folds, preset.network.brightness,
+                       good.copies, good.sample_bits, good.largest_sample)
 
 
 def split(parts: np.ndarray, hold_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

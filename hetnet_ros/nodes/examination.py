@@ -102,7 +102,7 @@ def _prepared(request: Request, parameters: InspectorParameters, now_ns: Callabl
     if refusal is not None:
         return _refused(model, size, refusal, timings, started)
     try:
-        rgb = _decode(message)
+        rgb = _decode(message, model.inspector.card.sample_bits)
     except BadImage as error:
         return _refused(model, size, Refusal("bad_image", str(error)), timings, started, bad_image=error.cause)
     except Exception as error:  # a decoder's defect must cost one frame, not the node
@@ -180,10 +180,10 @@ def _frozen_refusal(request: Request, stamp_ns: int, frozen_after: int) -> Refus
     )
 
 
-def _decode(message: Any) -> np.ndarray:
+def _decode(message: Any, bits: int) -> np.ndarray:
     if hasattr(message, "encoding"):
-        return image_to_rgb(message, cv_bridge_fallback())
-    return compressed_to_rgb(message.data, message.format)
+        return image_to_rgb(message, cv_bridge_fallback(), bits)
+    return compressed_to_rgb(message.data, message.format, bits)
 
 
 def _roi_refusal(rgb: np.ndarray, roi: Box | None) -> Refusal | None:

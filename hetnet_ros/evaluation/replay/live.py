@@ -114,7 +114,7 @@ def draw_showcase(
         if key not in chosen:
             continue
         try:
-            rgb = frame.rgb()
+            rgb = frame.rgb(inspector.card.sample_bits)
             inspection = inspector.inspect(np.asarray(rgb), roi)
         except InputError:
             continue

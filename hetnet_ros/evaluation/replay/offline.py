@@ -106,7 +106,7 @@ def _one(
     if frame.message is not None and camera.repeats(frame.message.data, frame.stamp_ns) >= FROZEN_AFTER:
         return replace(unjudged, reason="frozen_camera")
     try:
-        rgb = frame.rgb()
+        rgb = frame.rgb(inspector.card.sample_bits)
         decoded = time.perf_counter()
         if roi is not None and (roi.x + roi.width > rgb.shape[1] or roi.y + roi.height > rgb.shape[0]):
             return replace(unjudged, reason="roi_outside_image", brightness=brightness(rgb))

@@ -7,7 +7,7 @@ as a whole, needs an index, and unpacks a compressed one to disk first.  mcap re
 """
 
 from hetnet_ros.inspection.bags.bag import Bag, is_bag, open_bag
-from hetnet_ros.inspection.bags.frames import BagFrame, choose_topics, image_frames
+from hetnet_ros.inspection.bags.frames import BagFrame, choose_topics, image_frames, largest_sample
 from hetnet_ros.inspection.bags.recorded_parts import recorded_parts
 from hetnet_ros.inspection.bags.records import BagTopic, Record
 
@@ -19,6 +19,7 @@ __all__ = [
     "choose_topics",
     "image_frames",
     "is_bag",
+    "largest_sample",
     "open_bag",
     "recorded_parts",
 ]

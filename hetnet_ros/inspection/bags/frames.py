@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,8 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.bags.bag import Bag
 from hetnet_ros.inspection.bags.records import BagTopic
 from hetnet_ros.inspection.image_conversion import BadImage, compressed_to_rgb, image_to_rgb
+from hetnet_ros.inspection.image_conversion import largest_sample as largest_of_message
+from hetnet_ros.inspection.sample_depth import FULL
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 _NOT_FOR_EYES = ("depth", "mask", "anomaly_map", "overlay")
@@ -36,13 +38,30 @@ class BagFrame:
     data: bytes
     problem: str = ""
 
-    def rgb(self) -> np.ndarray:
-        """uint8 (H, W, 3); may be a view of the message, not to be written to.  Raises BadImage."""
+    def rgb(self, bits: int = FULL) -> np.ndarray:
+        """uint8 (H, W, 3); may be a view of the message, not to be written to.  bits: what 16-bit values use, see ``sample_depth.py``.
+        Raises BadImage."""
         if self.message is None:
             raise BadImage("undecodable", self.problem)
         if hasattr(self.message, "encoding"):
-            return image_to_rgb(self.message)
-        return compressed_to_rgb(self.message.data, self.message.format)
+            return image_to_rgb(self.message, bits=bits)
+        return compressed_to_rgb(self.message.data, self.message.format, bits)
+
+    def largest_sample(self) -> int | None:
+        """The largest of its 16-bit values; None where it has none, or cannot be read."""
+        return None if self.message is None else largest_of_message(self.message)
+
+
+def largest_sample(frames: Iterable[BagFrame]) -> int | None:
+    """The largest 16-bit value of all ``frames``; None, after the first that can be read, where they have none."""
+    largest = None
+    for frame in frames:
+        found = frame.largest_sample()
+        if found is not None:
+            largest = found if largest is None else max(largest, found)
+        elif largest is None and frame.message is not None:
+            return None
+    return largest
 
 
 def image_topics(bag: Bag) -> list[BagTopic]:
