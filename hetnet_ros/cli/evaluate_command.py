@@ -53,11 +53,14 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.evaluation.condition_sources import find_conditions
     from hetnet_ros.evaluation.datasets import open_dataset
     from hetnet_ros.evaluation.output_files import check_output_file, check_output_folder
+    from hetnet_ros.own_files import check_apart
 
     dataset = open_dataset(args.data)
     conditions = find_conditions(dataset, args.conditions, args.condition_pattern)
     check_output_file(args.json)
     check_output_file(args.report)
+    if args.maps is not None:
+        check_apart(args.maps, {image.path.parent for image in dataset.images}, [args.data], flag="--maps")
     check_output_folder(args.maps)
 
     from hetnet_ros.evaluation.condition_table import LEGEND, condition_remarks, condition_table

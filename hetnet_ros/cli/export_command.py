@@ -48,6 +48,9 @@ def run(args: argparse.Namespace) -> int:
     check_output_file(args.output)
 
     from hetnet_ros.inspection.export import export_model
+    from hetnet_ros.inspection.exported import check_exported_place
+
+    check_exported_place(args.output)
 
     images = None if args.images is None else _good_images(args.model, args.images)
     parity = export_model(args.model, args.output, kind.name, images)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hetnet_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from hetnet_ros.own_files import OwnFiles
 
 SUMMARY = "list a recording's segments, write and import its labels"
 
@@ -55,10 +60,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{args.output}: labels are .json or .csv; give such a name")
     check_output_file(args.output)
     check_output_folder(args.extract)
+    own = None if args.extract is None else _place_for_frames(args.extract)
     bag = open_bag(args.bag)
     topic = choose_topics(bag, [args.topic] if args.topic else [])[0]
     if args.extract:
-        _extract(bag, topic, args.extract, args.every)
+        _extract(bag, topic, own, args.every)
     if args.source:
         _import(args, topic.name)
     elif args.output or not args.extract:
@@ -104,15 +110,23 @@ def _import(args: argparse.Namespace, topic: str) -> None:
     print(f"{args.output}: {labels.count} frames, {defective} of them defective")
 
 
-def _extract(bag, topic, folder: Path, every: int) -> None:
+def _place_for_frames(folder: Path) -> OwnFiles:
+    """Refuses a folder that holds a file which looks like a frame and was not extracted by hetnet, or was touched up since."""
+    from hetnet_ros.own_files import OwnFiles
+
+    own = OwnFiles(folder, "give another folder with --extract")
+    own.check(path.name for path in folder.iterdir() if re.fullmatch(r"frame_\d{6,}\.png", path.name))
+    return own
+
+
+def _extract(bag, topic, own: OwnFiles, every: int) -> None:
     import cv2
     from tqdm import tqdm
 
-    from hetnet_ros.evaluation.output_files import write_file
     from hetnet_ros.inspection.bags import image_frames
 
     written = 0
-    for frame in tqdm(image_frames(bag, [topic]), total=topic.count, unit="frame", desc=str(folder), disable=None):
+    for frame in tqdm(image_frames(bag, [topic]), total=topic.count, unit="frame", desc=str(own.folder), disable=None):
         if frame.index % every:
             continue
         try:
@@ -120,6 +134,6 @@ def _extract(bag, topic, folder: Path, every: int) -> None:
         except InputError as error:
             print(f"skipped: frame {frame.index}: {error}", file=sys.stderr)
             continue
-        write_file(folder / f"frame_{frame.index:06d}.png", cv2.imencode(".png", rgb[:, :, ::-1])[1].tobytes())
+        own.write(f"frame_{frame.index:06d}.png", cv2.imencode(".png", rgb[:, :, ::-1])[1].tobytes())
         written += 1
-    print(f"{folder}: {written} frames of {topic.name}")
+    print(f"{own.folder}: {written} frames of {topic.name}")

@@ -43,5 +43,5 @@ class CachedExports:
             from hetnet_ros.inspection.export import Exporter
 
             self._exporter = self._exporter or Exporter(self._model)
-            self._exporter.export(kind, path)
+            self._exporter.export(kind, path, cache=True)
         return path

@@ -23,6 +23,7 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import ModelCard, card_from_values
 from hetnet_ros.inspection.backends.interface import BACKENDS, BackendKind, backend_kind
 from hetnet_ros.inspection.parity import Parity
+from hetnet_ros.own_files import OwnFiles
 
 FORMAT = "hetnet-export-2"
 _READ = ("hetnet-export-1", FORMAT)  # 1 knew no crop
@@ -55,11 +56,30 @@ def graph_files(path: Path) -> tuple[Path, ...]:
     return (path, path.with_suffix(".bin")) if path.suffix == ".xml" else (path,)
 
 
-def write_exported(graph: Path, path: Path, description: Description) -> None:
+def check_exported_place(path: Path) -> OwnFiles | None:
+    """Raise InputError where one of the files that an OpenVINO export puts beside ``path`` would replace a file that no export
+    wrote.  An export that is whole describes itself, so it may be replaced whoever made it."""
+    if path.suffix != ".xml":
+        return None
+    own = OwnFiles(path.parent, f"give {path.name} another name")
+    beside = [path.with_suffix(suffix).name for suffix in (".bin", ".json")]
+    try:
+        read_exported(path)
+    except InputError:
+        own.check(beside)
+    else:
+        for name in beside:
+            own.adopt(name)
+    return own
+
+
+def write_exported(graph: Path, path: Path, description: Description, cache: bool = False) -> None:
     """Move a graph (``.onnx``, or ``.xml`` with its ``.bin``) that was written to a temporary place to ``path``, described.
 
-    Raises InputError where it cannot be written.
+    cache: it goes to hetnet's own cache, where whatever lies at its place is replaced.  Raises InputError where it cannot be
+    written, or a user's file is in its way.
     """
+    own = None if cache else check_exported_place(path)
     text = _to_json(description, _hash(graph_files(graph)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,9 +87,10 @@ def write_exported(graph: Path, path: Path, description: Description) -> None:
             data = graph.read_bytes()
             _replace(path, data + _metadata_props({_KEY: text, "graph_bytes": str(len(data))}))
         else:
-            for source, target in zip(reversed(graph_files(graph)), reversed(graph_files(path))):
-                _replace(target, source.read_bytes())
-            _replace(path.with_suffix(".json"), text.encode())
+            beside = _replace if own is None else lambda target, data: own.write(target.name, data)
+            beside(path.with_suffix(".bin"), graph.with_suffix(".bin").read_bytes())
+            _replace(path, graph.read_bytes())
+            beside(path.with_suffix(".json"), text.encode())
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from None
 

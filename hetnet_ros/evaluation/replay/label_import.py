@@ -17,9 +17,9 @@ import numpy as np
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.datasets import mvtec
 from hetnet_ros.evaluation.datasets.labelled import GOOD
-from hetnet_ros.evaluation.output_files import write_file
 from hetnet_ros.evaluation.replay.labels import FrameLabel, Labels, Span
 from hetnet_ros.inspection.result import Box
+from hetnet_ros.own_files import OwnFiles
 
 
 def import_labels(source: Path, masks: Path, topic: str) -> Labels:
@@ -95,5 +95,5 @@ def _coco_label(number: int, image: dict, entries: list[dict], categories: dict,
     mask = np.zeros((int(image["height"]), int(image["width"])), np.uint8)
     cv2.fillPoly(mask, polygons, 255)
     target = masks / f"{number:06d}.png"
-    write_file(target, cv2.imencode(".png", mask)[1].tobytes())
+    OwnFiles(masks, "give another name with -o").write(target.name, cv2.imencode(".png", mask)[1].tobytes())
     return FrameLabel(label, target, tuple(boxes))
