@@ -15,6 +15,8 @@ from hetnet_ros.inspection.bags.sqlite_storage import SqliteStorage
 
 __all__ = ["Bag", "is_bag", "open_bag"]
 
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
 
 def open_bag(path: str | Path) -> Bag:
     """The bag at ``path``: a storage file (``.mcap``, ``.db3``, also ``.zstd``) or the folder of a recording.
@@ -56,7 +58,7 @@ class Bag:
         for storage in self._storages:
             try:
                 for record in storage.records(set(topics)):
-                    if self._packed:
+                    if self._packed or record.data[:4] == _ZSTD:  # a message that is not packed begins with a zero byte
                         try:
                             data = unpack.decompressobj().decompress(record.data)
                         except (zstandard.ZstdError, MemoryError) as error:
