@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="pause that ends a segment, seconds (default: 0.5)")
     parser.add_argument("--all", metavar="LABEL", help="label every segment so, for instance good")
     parser.add_argument("--import", dest="source", metavar="PATH", type=Path,
-                        help="labels from a COCO file or a folder in MVTec's layout, by the numbers in file names")
+                        help="labels from a COCO file or a folder in MVTec's layout; file names must say which frame they are")
     parser.add_argument("--extract", metavar="DIR", type=Path, help="write frames as DIR/frame_000000.png and so on")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="extract every Nth frame (default: 1)")
     parser.add_argument("--force", action="store_true", help="replace a label file that is already there")
@@ -61,17 +61,20 @@ def run(args: argparse.Namespace) -> int:
     check_output_file(args.output)
     check_output_folder(args.extract)
     own = None if args.extract is None else _place_for_frames(args.extract)
+    unreadable = ""
     bag = open_bag(args.bag)
     topic = choose_topics(bag, [args.topic] if args.topic else [])[0]
     if args.extract:
-        _extract(bag, topic, own, args.every)
+        unreadable = _extract(bag, topic, own, args.every)
     if args.source:
-        _import(args, topic.name)
+        _import(args, bag, topic)
     elif args.output or not args.extract:
         _segments(args, bag, topic, image_frames(bag, [topic]))
     for loss in bag.losses:
         print(f"lost: {loss}", file=sys.stderr)
-    return 0
+    if unreadable:
+        print(f"hetnet: error: {unreadable}", file=sys.stderr)
+    return 2 if unreadable else 0
 
 
 def _segments(args: argparse.Namespace, bag, topic, frames) -> None:
@@ -99,12 +102,12 @@ def _segments(args: argparse.Namespace, bag, topic, frames) -> None:
     print(align([[("frames", "count", "begins at s", "lasts s", "change")], rows]))
 
 
-def _import(args: argparse.Namespace, topic: str) -> None:
+def _import(args: argparse.Namespace, bag, topic) -> None:
     from hetnet_ros.evaluation.replay.label_files import write_labels
     from hetnet_ros.evaluation.replay.label_import import import_labels
 
     masks = args.output.with_name(f"{args.output.name.split('.')[0]}_masks")
-    labels = import_labels(args.source, masks, topic)
+    labels = import_labels(args.source, masks, bag, topic)
     write_labels(args.output, labels)
     defective = sum(span.label.is_defective for span in labels.frames)
     print(f"{args.output}: {labels.count} frames, {defective} of them defective")
@@ -119,13 +122,14 @@ def _place_for_frames(folder: Path) -> OwnFiles:
     return own
 
 
-def _extract(bag, topic, own: OwnFiles, every: int) -> None:
+def _extract(bag, topic, own: OwnFiles, every: int) -> str:
+    """Returns a line where most frames could not be read, else nothing."""
     import cv2
     from tqdm import tqdm
 
     from hetnet_ros.inspection.bags import image_frames
 
-    written = 0
+    written = skipped = 0
     for frame in tqdm(image_frames(bag, [topic]), total=topic.count, unit="frame", desc=str(own.folder), disable=None):
         if frame.index % every:
             continue
@@ -133,7 +137,10 @@ def _extract(bag, topic, own: OwnFiles, every: int) -> None:
             rgb = frame.rgb()
         except InputError as error:
             print(f"skipped: frame {frame.index}: {error}", file=sys.stderr)
+            skipped += 1
             continue
         own.write(f"frame_{frame.index:06d}.png", cv2.imencode(".png", rgb[:, :, ::-1])[1].tobytes())
         written += 1
     print(f"{own.folder}: {written} frames of {topic.name}")
+    return "" if skipped <= written else (f"{bag.path}: {skipped} of {skipped + written} frames could not be read; restore the recording or "
+                                          "record it again")

@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
     from hetnet_ros.evaluation.replay.json_file import write_json
     from hetnet_ros.evaluation.replay.offline import replay_offline
+    from hetnet_ros.evaluation.replay.readable import mostly_unreadable
     from hetnet_ros.evaluation.replay.report import write_report
     from hetnet_ros.evaluation.replay.result import measure
     from hetnet_ros.evaluation.replay.showcase import Showcase
@@ -104,7 +105,12 @@ def run(args: argparse.Namespace) -> int:
     for name, path in (("results", args.json), ("report", args.report)):
         if path:
             print(f"{name}: {path}")
-    return 130 if done.stopped.startswith("interrupted") else 0
+    if done.stopped.startswith("interrupted"):
+        return 130
+    unreadable = mostly_unreadable(done, topics)
+    if unreadable:
+        print(f"hetnet: error: {unreadable}", file=sys.stderr)
+    return 2 if unreadable else 0
 
 
 def _warn_of_unrecorded(labels: Labels, frames: list[tuple[int, int]]) -> None:

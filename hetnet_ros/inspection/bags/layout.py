@@ -38,7 +38,7 @@ def is_bag(path: Path) -> bool:
     opening it says so."""
     if path.is_dir():
         try:
-            return (path / METADATA).is_file() or bool(_storage_files(path)) or _ros1_inside(path) is not None
+            return (path / METADATA).is_file() or bool(storage_files(path)) or _ros1_inside(path) is not None
         except OSError:
             return False
     return path.name.endswith(SUFFIXES) or _is_ros1(path)
@@ -58,7 +58,7 @@ def find_files(path: Path, losses: Losses) -> BagFiles:
             raise InputError(f"{path} is no bag known here: give a .mcap or .db3 file, or the folder that holds it")
         return BagFiles((path,), _packed(path.parent / METADATA, path.name))
     try:
-        found = _storage_files(path)
+        found = storage_files(path)
     except OSError as error:
         raise InputError(f"{path} cannot be listed ({error.strerror}); check its permissions") from None
     named, packed = _from_metadata(path, losses)
@@ -98,7 +98,8 @@ def _stem(name: str) -> str:
     return re.sub(r"\.(mcap|db3)(\.zstd)?$", "", name)
 
 
-def _storage_files(folder: Path) -> list[Path]:
+def storage_files(folder: Path) -> list[Path]:
+    """The storage files directly in a folder, in natural order; raises OSError where it cannot be listed."""
     found = (file for file in folder.iterdir() if file.name.endswith(SUFFIXES) and not file.name.startswith("."))
     return sorted(found, key=natural_order)
 
