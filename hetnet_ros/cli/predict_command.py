@@ -138,10 +138,12 @@ def _folded(name: str) -> str:
 def _predict(inspector, path: Path, own: OwnFiles, name: str, with_map: bool) -> dict:
     import numpy as np
 
-    from hetnet_ros.inspection.image_files import read_rgb
+    from hetnet_ros.inspection.image_files import lost_link, read_rgb
     from hetnet_ros.inspection.maps import source_map, source_mask
     from hetnet_ros.inspection.overlay import draw_overlay
 
+    if lost := lost_link(path):
+        raise InputError(lost)
     rgb = read_rgb(path)
     try:
         inspection = inspector.inspect(rgb)

@@ -62,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     bag = open_bag(args.bag)
     label_file = args.labels or find_label_file(args.bag)
     labels = read_labels(label_file) if label_file else None
+    if labels:
+        labels.check_masks()
     if labels and labels.parts:
         labels = labels.with_parts(recorded_parts(bag))
     topics = choose_topics(bag, args.topic or ([labels.topic] if labels and labels.topic else []))

@@ -33,11 +33,13 @@ def evaluate(
     maps_folder: Path | None = None,
     progress: bool = False,
     conditions: Conditions | None = None,
+    remarks: tuple[str, ...] = (),
 ) -> EvaluationResult:
     """Inspect every image of ``dataset`` and compute all metrics.
 
     maps_folder: where to write each raw map, float32 (H, W) at the stored image's size, as ``<name>.npy``.
     conditions: those of the data set's images (``find_conditions``), to report by; they cost next to nothing.
+    remarks: on the ground truth, of :func:`check_truth`.
     Raises InputError for an image or mask that cannot be used, or a map that cannot be written or whose name is taken.
     """
     maps = None if maps_folder is None else OwnFiles(maps_folder, "give another folder with --maps")
@@ -68,6 +70,7 @@ def evaluate(
         images=tuple(outcomes),
         conditions=_by_condition(conditions, outcomes, counts),
         seconds=time.perf_counter() - started,
+        remarks=remarks,
     )
 
 

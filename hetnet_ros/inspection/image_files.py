@@ -8,6 +8,7 @@ minimum and maximum: stretching each image separately would hide the very change
 from __future__ import annotations
 
 import io
+import os
 import re
 import warnings
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import shown
 from hetnet_ros.own_files import drawn_files
 
 #: Suffixes (lower case) that :func:`list_images` takes for images.
@@ -50,6 +52,13 @@ def list_images(folder: str | Path) -> list[Path]:
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be listed ({error.strerror}); check its permissions") from error
     return sorted(found, key=natural_order)
+
+
+def lost_link(path: Path) -> str:
+    """A line for the user where ``path`` is a link that leads nowhere, empty for anything else."""
+    if not path.is_symlink() or path.exists():
+        return ""
+    return f"{shown(path)} is a link to {shown(os.readlink(path))}, which is not there: mount or restore it, or remove the link"
 
 
 def natural_order(path: Path) -> tuple[list[tuple[int, str]], str]:

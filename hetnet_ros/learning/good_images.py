@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.crop import Crop
-from hetnet_ros.inspection.image_files import IMAGE_SUFFIXES, list_images, read_rgb
+from hetnet_ros.inspection.image_files import IMAGE_SUFFIXES, list_images, lost_link, read_rgb
 from hetnet_ros.inspection.preprocessing import cropped
 
 MIN_IMAGES = 4
@@ -75,6 +75,8 @@ def load_good_images(data: Path, size: int, max_images: int, progress: bool = Tr
     images, kept, sizes, skipped = [], [], [], []
     for path in tqdm(paths, desc="reading images", unit="img", disable=not progress, leave=False):
         try:
+            if lost := lost_link(path):
+                raise InputError(lost)
             image, shape = read_cropped(path, crop, size)
         except InputError as error:
             skipped.append(str(error))
