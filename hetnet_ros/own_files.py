@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hetnet_ros.errors import InputError
@@ -184,6 +184,20 @@ def check_apart(output: Path, folders: Iterable[Path], trees: Iterable[Path] = (
             raise InputError(f"{flag} {shown(output)} is or lies in {shown(tree)}, which is read: give a folder apart from it")
         if at is not None and any(_place(above) == at for above in _with_parents(tree)):
             raise InputError(f"{flag} {shown(output)} is around {shown(tree)}, which is read: give a folder apart from it")
+
+
+def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path | None]) -> None:
+    """Raise InputError where an output that the user named is a file that this command reads, or two are one; ``outputs`` by flag."""
+    read = {_place(path) for path in inputs if path is not None} - {None}
+    named: dict[str, str] = {}
+    for flag, path in outputs.items():
+        if path is None:
+            continue
+        if _place(path) in read:
+            raise InputError(f"{flag} {shown(path)} is read by this command and would be lost: give another name")
+        other = named.setdefault(os.path.realpath(path), flag)
+        if other != flag:
+            raise InputError(f"{flag} and {other} are both {shown(path)}: give each a name of its own")
 
 
 def _with_parents(path: Path) -> tuple[Path, ...]:

@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from hetnet_ros.evaluation.output_files import check_output_file, check_output_folder
     from hetnet_ros.inspection.bags import choose_topics, image_frames, open_bag
+    from hetnet_ros.own_files import check_outputs
 
     if not 0 < args.gap <= 3600:
         raise InputError(f"--gap is {args.gap:g}: use more than 0, up to 3600 seconds")
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     own = None if args.extract is None else _place_for_frames(args.extract)
     unreadable = ""
     bag = open_bag(args.bag)
+    check_outputs({"-o": args.output}, [args.source, *bag.files])
     topic = choose_topics(bag, [args.topic] if args.topic else [])[0]
     if args.extract:
         unreadable = _extract(bag, topic, own, args.every)
@@ -142,5 +144,6 @@ def _extract(bag, topic, own: OwnFiles, every: int) -> str:
         own.write(f"frame_{frame.index:06d}.png", cv2.imencode(".png", rgb[:, :, ::-1])[1].tobytes())
         written += 1
     print(f"{own.folder}: {written} frames of {topic.name}")
-    return "" if skipped <= written else (f"{bag.path}: {skipped} of {skipped + written} frames could not be read; restore the recording or "
-                                          "record it again")
+    if skipped <= written:
+        return ""
+    return f"{bag.path}: {skipped} of {skipped + written} frames could not be read; restore the recording or record it again"

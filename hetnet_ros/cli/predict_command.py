@@ -50,10 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from hetnet_ros.evaluation.output_files import check_output_file, check_output_folder, write_file
-    from hetnet_ros.own_files import OwnFiles, check_apart
+    from hetnet_ros.own_files import OwnFiles, check_apart, check_outputs
 
     paths, problems = _expand(args.images)
     check_apart(args.output, {path.parent for path in paths}, [path for path in args.images if path.is_dir()])
+    check_outputs({"--json": args.json}, [args.model, *paths])
     check_output_folder(args.output)
     check_output_file(args.json)
     own, names = OwnFiles(args.output, "give another folder with -o"), _output_names(paths)

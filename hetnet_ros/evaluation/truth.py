@@ -117,7 +117,8 @@ def _header(path: Path) -> tuple[tuple[int, int], int] | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
-                told = image.format != "PNG" or {"exif", "Raw profile type exif"} & image.info.keys()  # else Pillow decodes all of it
+                # Pillow decodes all of a PNG to look for a tag that it has not met yet.
+                told = image.format != "PNG" or {"exif", "Raw profile type exif"} & image.info.keys()
                 orientation = image.getexif().get(_ORIENTATION, 1) if told else 1
                 return (image.height, image.width), orientation if orientation in range(1, 9) else 1
     except Exception:  # Pillow raises many types on bad data; reading the file says more

@@ -187,3 +187,30 @@ def test_train_keeps_its_checkpoint_from_a_model_of_that_name(tiny_model, tiny_d
     mine.unlink()
     assert hetnet("train", tiny_data, "-o", tmp_path / "part.safetensors", "--preset", tiny_preset, "--steps", "1", "--device", "cpu") == 0
     assert (tmp_path / ".part.safetensors.probe").read_text() == "mine"
+
+
+def test_an_output_that_is_read_by_the_same_command_is_refused(tiny_model, tiny_data, tmp_path, capsys):
+    model, data = tmp_path / "m.safetensors", tmp_path / "disc"
+    shutil.copy(tiny_model, model)
+    shutil.copytree(tiny_data, data)
+    bag = write_bag(tmp_path / "run", [made_up_part(index) for index in range(3)])
+    storage = next(path for path in bag.iterdir() if path.name != "metadata.yaml")
+    labels = tmp_path / "run.labels.json"
+    labels.write_text('{"format": "hetnet-labels-1", "frames": [{"frame": 0, "label": "good"}]}')
+    (tmp_path / "link").symlink_to(storage)
+    image, mask = data / "test/cross/000.png", data / "ground_truth/cross/000_mask.png"
+    before = {path: path.read_bytes() for path in (model, storage, labels, image, mask)}
+    for words in (("predict", model, image, "-o", tmp_path / "out", "--json", image),
+                  ("predict", model, image, "-o", tmp_path / "out", "--json", model),
+                  ("evaluate", model, data, "--json", mask),
+                  ("evaluate", model, data, "--report", image),
+                  ("replay", bag, "--model", model, "--json", storage),
+                  ("replay", bag, "--model", model, "--report", tmp_path / "link"),
+                  ("replay", bag, "--model", model, "--json", labels),
+                  ("label", bag, "--import", labels, "-o", labels, "--force"),
+                  ("compare", labels, labels, "--json", labels)):
+        assert hetnet(*words) == 2
+        assert "read by this command" in one_line(capsys)
+    assert hetnet("evaluate", model, data, "--json", tmp_path / "a", "--report", tmp_path / "x" / ".." / "a") == 2
+    assert "are both" in one_line(capsys)
+    assert {path: path.read_bytes() for path in before} == before

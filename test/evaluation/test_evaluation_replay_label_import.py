@@ -79,6 +79,7 @@ def test_one_prefix_and_a_number_will_do(bring):
         (["monday/frame_000001.png", "tuesday/frame_000002.png"], "several folders"),
         (["frame_000004.png", "picture.png"], "picture.png"),
         (["picture.png"], "picture.png"),
+        (["ffab2c3d4e5f6a7b8c9d0e1f2a3b4c05.jpg"], "does not say which frame"),
         (["frame_000900.png"], "has only 14 frames"),
         ([{"file_name": "frame_000004_png.rf.aa11.jpg", "extra": {"name": "frame_000005.png"}}], "frame_000005.png"),
     ],

@@ -165,7 +165,8 @@ def test_a_mask_of_another_size_without_a_tag_is_refused_before_the_work(categor
         check(category)
 
 
-@pytest.mark.parametrize("place", ["test/good/9.png", "test/dent/1.png", "ground_truth/dent/1_mask.png", "test/scratch", "ground_truth/dent"])
+@pytest.mark.parametrize("place", ["test/good/9.png", "test/dent/1.png", "ground_truth/dent/1_mask.png", "test/scratch",
+                                   "ground_truth/dent"])
 def test_a_link_to_nowhere_is_told_and_not_passed_over(category, place, tmp_path, capsys):
     there = category / place
     if there.is_dir():

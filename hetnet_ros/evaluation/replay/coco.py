@@ -197,4 +197,4 @@ def _size(image: dict) -> tuple[int, int] | None:
 def _same_shape(size: tuple[int, int], frame: tuple[int, int]) -> bool:
     """Whether one is a resized copy of the other; its sides were rounded to whole pixels."""
     (height, width), (frame_height, frame_width) = size, frame
-    return abs(height - width * frame_height / frame_width) <= 1 or abs(width - height * frame_width / frame_height) <= 1
+    return abs(height - width * frame_height / frame_width) < 1 or abs(width - height * frame_width / frame_height) < 1

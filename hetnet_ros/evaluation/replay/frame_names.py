@@ -16,6 +16,7 @@ from hetnet_ros.foreign_text import shown
 
 _EXTRACTED = re.compile(r"(?:[0-9a-f]{8}-)?frame_([0-9]{6,})")
 _ROBOFLOW = re.compile(r"(?P<stem>.+)_(?P<kind>png|jpe?g|jfif|bmp|tiff?|webp|p[bgnp]m)\.rf\.[0-9A-Za-z_-]+\.\w+", re.IGNORECASE)
+_HASH = re.compile(r"[0-9a-fA-F-]{16,}")
 _ADVICE = "name pictures as hetnet label --extract does (frame_000123.png), or with one prefix and the frame's number"
 
 
@@ -53,7 +54,7 @@ def _after_one_prefix(stems: dict[str, str], source: Path) -> dict[str, int]:
         one, other = list(prefixes.values())[:2]
         raise InputError(f"{shown(source)}: the names {shown(one)} and {shown(other)} do not follow one pattern, so their numbers may "
                          f"not be the frames'; {_ADVICE}")
-    return {name: int(match[2]) for name, match in parts.items() if match}
+    return {name: int(match[2]) for name, match in parts.items() if match and not _HASH.fullmatch(stems[name])}
 
 
 def _stem(name: str, source: Path) -> str:

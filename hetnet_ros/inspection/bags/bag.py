@@ -33,6 +33,7 @@ class Bag:
         self.path = path
         self._losses = Losses()
         found = find_files(path, self._losses)
+        self.files = found.files
         self._packed = found.packed_messages
         self._storages = [_storage(file, self._losses) for file in found.files]
         try:
