@@ -87,15 +87,15 @@ class OwnFiles:
 
     def remove(self, below: str = "", suffix: str = "") -> None:
         """Delete hetnet's own files below a folder, with the folders that are empty then; whatever else is there stays."""
-        top = self.folder / below
-        for path in list(_files(top)):
+        emptied = set()
+        for path in list(_files(self.folder / below)):
             name = path.relative_to(self.folder).as_posix()
             if name.endswith(suffix) and self.owns(name):
                 path.unlink()
-        for folder, _, _ in sorted(os.walk(top), reverse=True):
-            if Path(folder) != self.folder:
-                with contextlib.suppress(OSError):
-                    os.rmdir(folder)
+                emptied |= {folder for folder in path.parents if folder != self.folder and folder.is_relative_to(self.folder)}
+        for folder in sorted(emptied, reverse=True):  # the inner ones first
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def _check(self, name: str) -> None:
         path = self.folder / name
@@ -114,11 +114,13 @@ class OwnFiles:
 
 
 class _Record:
-    """The list in :data:`RECORD`: a line of JSON for each file, the newest last; it is only ever added to."""
+    """The list in :data:`RECORD`: a line of JSON for each file, the newest last.  It is added to, and shortened where many contents of
+    one name have come together; reading it writes nothing."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._entries: dict[str, dict[str, bool]] = {}
+        self._long = False
         if not os.path.lexists(path):
             return
         lines = 0
@@ -127,10 +129,7 @@ class _Record:
             contents.pop(entry["sha256"], None)
             contents[entry["sha256"]] = bool(entry.get("drawn"))
             lines += 1
-        if lines > (_KEPT + 1) * len(self._entries):
-            self._entries = {name: dict(list(contents.items())[-_KEPT:]) for name, contents in self._entries.items()}
-            text = "".join(_line(name, *content) for name, contents in self._entries.items() for content in contents.items())
-            write_file(path, f"{_head()}{text}")
+        self._long = lines > (_KEPT + 1) * len(self._entries)
 
     def hashes(self, name: str) -> dict[str, bool]:
         """The contents that hetnet wrote under this name, and whether each was drawn."""
@@ -148,6 +147,9 @@ class _Record:
         contents.pop(sha256, None)
         contents[sha256] = drawn
         check_output_folder(self._path.parent)
+        if self._long:
+            self._shorten()
+            return
         try:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             with open(os.open(self._path, flags, 0o644), "r+b", buffering=0) as file:
@@ -158,6 +160,12 @@ class _Record:
                 file.write(f"{before}{_line(name, sha256, drawn)}".encode())
         except OSError as error:
             raise InputError(f"cannot write {shown(self._path)} ({reason(error)}); choose another place or make room") from None
+
+    def _shorten(self) -> None:
+        self._entries = {name: dict(list(contents.items())[-_KEPT:]) for name, contents in self._entries.items()}
+        text = "".join(_line(name, *content) for name, contents in self._entries.items() for content in contents.items())
+        write_file(self._path, f"{_head()}{text}")
+        self._long = False
 
 
 def drawn_files(folder: Path) -> frozenset[str]:
