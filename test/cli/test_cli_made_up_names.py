@@ -13,6 +13,8 @@ from model_fixtures import made_up_part, write_images
 from PIL import Image
 
 from hetnet_ros.cli.main import main
+from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.exported import check_exported_place
 
 
 def hetnet(*words) -> int:
@@ -171,10 +173,14 @@ def test_export_keeps_what_it_writes_beside_the_xml_from_foreign_files(tiny_mode
     assert hetnet(*argv) == 2
     assert "part.json" in one_line(capsys) and results.read_text() == '{"format": "hetnet-predict-1"}' and not target.exists()
     results.unlink()
-    for _ in range(2):
-        assert hetnet(*argv) == 0
-    (tmp_path / ".hetnet-files").unlink()  # as of an export that another release made: it describes itself
     assert hetnet(*argv) == 0
+    check_exported_place(target)  # so it may be repeated
+    (tmp_path / ".hetnet-files").unlink()
+    check_exported_place(target)  # as of an export that was moved here: it describes itself
+    (tmp_path / ".hetnet-files").unlink()
+    (tmp_path / "part.bin").write_bytes(b"of another network")
+    with pytest.raises(InputError, match="part.bin is there already"):
+        check_exported_place(target)
 
 
 def test_train_keeps_its_checkpoint_from_a_model_of_that_name(tiny_model, tiny_data, tiny_preset, tmp_path, capsys):
