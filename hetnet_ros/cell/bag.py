@@ -7,7 +7,6 @@ beside the bag under its name, where ``hetnet replay`` looks for them.
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from hetnet_ros.cell.defects import KINDS
 from hetnet_ros.cell.parts import draw_part, draw_shot, photograph
 from hetnet_ros.cell.scene import Render
 from hetnet_ros.errors import InputError
+from hetnet_ros.own_files import OwnFiles
 
 IMAGE_TOPIC = "/camera/image_raw"
 INFO_TOPIC = "/camera/camera_info"
@@ -79,8 +79,10 @@ def _stem(path: Path) -> str:
 def write_bag(recipe: BagRecipe, path: Path) -> Iterator[int]:
     """Record; gives the number of frames so far after each.  The bag and its labels appear when all is done.
 
-    ``path`` ending in ``.mcap`` becomes one file, any other a folder with ``metadata.yaml``; neither may be there yet.
+    ``path`` ending in ``.mcap`` becomes one file, any other a folder with ``metadata.yaml``.  An older recording there is replaced at
+    the end; InputError at once where that would cost files that are not the virtual cell's.
     """
+    own = check_place(path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         work = Path(folder)
         labels: list[dict[str, Any]] = []
@@ -101,20 +103,33 @@ def write_bag(recipe: BagRecipe, path: Path) -> Iterator[int]:
         if path.suffix == ".mcap":
             next((work / _stem(path)).glob("*.mcap")).replace(path)
         else:
-            (work / _stem(path)).replace(path)
-        if any(masks.iterdir()):
-            masks.replace(masks_folder(path))
-        labels_path(path).write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
+            _replace_folder(work / _stem(path), path, own)
+        _replace_folder(masks, masks_folder(path), own)
+        own.write(labels_path(path).name, json.dumps(text, indent=1) + "\n")
 
 
-def remove_bag(path: Path) -> None:
-    """Delete a bag that :func:`write_bag` wrote, with its labels and masks."""
-    for old in (path, masks_folder(path)):
-        if old.is_dir():
-            shutil.rmtree(old)
-        else:
-            old.unlink(missing_ok=True)
-    labels_path(path).unlink(missing_ok=True)
+def check_place(path: Path) -> OwnFiles:
+    """What hetnet wrote beside ``path``.  Raises InputError where a recording there would replace or remove anything else: labels and
+    masks made by hand, a recording made elsewhere.  The file ``path`` itself is the user's choice."""
+    own = OwnFiles(path.parent, "give another name")
+    own.check([labels_path(path).name])
+    for folder in (path, masks_folder(path)):
+        if not folder.is_dir():
+            continue
+        strange = own.strangers(folder.name)
+        if strange or folder.is_symlink():
+            raise InputError(f"{path.parent / strange[0] if strange else folder} is in the way, and hetnet did not write it or it was "
+                             "changed since: move it, or give another name")
+    return own
+
+
+def _replace_folder(new: Path, folder: Path, own: OwnFiles) -> None:
+    for file in new.iterdir():
+        own.adopt(f"{folder.name}/{file.name}", file)
+    if folder.is_dir():
+        own.remove(folder.name)
+    if any(new.iterdir()):
+        new.replace(folder)
 
 
 def _show(recipe: BagRecipe) -> Iterator[tuple[dict[str, Any], Render, int]]:

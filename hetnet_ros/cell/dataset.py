@@ -9,12 +9,14 @@ which part each one shows.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from hetnet_ros.cell.camera import PinholeCamera
 from hetnet_ros.cell.conditions import ILLUMINATIONS
@@ -22,6 +24,7 @@ from hetnet_ros.cell.defects import KINDS
 from hetnet_ros.cell.faces import FACES
 from hetnet_ros.cell.parts import Part, draw_part, draw_shot, photograph
 from hetnet_ros.errors import InputError
+from hetnet_ros.own_files import OwnFiles
 
 RESOLUTIONS = (150, 200, 300, 600)
 """Image widths of MSC-AD's grid, pixels; the height is three quarters, rounded down."""
@@ -100,57 +103,57 @@ def parse_conditions(words: Sequence[str], size: tuple[int, int] | None = None) 
 
 
 def write(recipe: Recipe, folder: Path) -> Iterator[Path]:
-    """Write the images one by one, giving each one's path once it is there; ``parts.csv`` is complete at the end.
+    """Write the images one by one, giving each one's path once it is there; ``parts.csv`` comes last.
 
-    Numbers run through a split of the set; the part, its pose and its light are drawn anew for each image.
+    Numbers run through a split of the set; the part, its pose and its light are drawn anew for each image.  Raises InputError where
+    a file that is not the virtual cell's is in the way.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "parts.csv").open("w", newline="") as table:
-        rows = csv.writer(table, lineterminator="\n")
-        rows.writerow(_COLUMNS)
-        index = 0
-        for face in recipe.faces:
-            for condition in recipe.conditions:
-                camera = PinholeCamera.of_size(condition.width, condition.height)
-                plan = ["train"] * recipe.train + ["good"] * recipe.good + ["defect"] * recipe.defective
-                for place, role in enumerate(plan):
-                    kinds = (recipe.kinds[index % len(recipe.kinds)],) if role == "defect" else ()
-                    part = draw_part(
-                        face, recipe.seed, index, float(role == "defect"), kinds, recipe.size_scale, recipe.jitter
-                    )
-                    stem = Stem(face, condition.illumination, condition.width, place)
-                    path = _write_one(part, stem, camera, role, recipe.jitter, folder)
-                    spec = part.defects[0] if part.defects else None
-                    where = (
-                        (spec.kind, f"{spec.x:.2f}", f"{spec.y:.2f}", f"{spec.size_mm:.2f}", f"{spec.severity:.2f}")
-                        if spec
-                        else ("good", "", "", "", "")
-                    )
-                    rows.writerow(
-                        (
-                            path.relative_to(folder).as_posix(),
-                            face,
-                            condition.illumination,
-                            condition.width,
-                            *where,
-                            part.seed,
-                        )
-                    )
-                    index += 1
-                    yield path
+    own = OwnFiles(folder)
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(_COLUMNS)
+    index = 0
+    for face in recipe.faces:
+        for condition in recipe.conditions:
+            camera = PinholeCamera.of_size(condition.width, condition.height)
+            plan = ["train"] * recipe.train + ["good"] * recipe.good + ["defect"] * recipe.defective
+            for place, role in enumerate(plan):
+                kinds = (recipe.kinds[index % len(recipe.kinds)],) if role == "defect" else ()
+                part = draw_part(face, recipe.seed, index, float(role == "defect"), kinds, recipe.size_scale, recipe.jitter)
+                stem = Stem(face, condition.illumination, condition.width, place)
+                name = _write_one(part, stem, camera, role, recipe.jitter, own)
+                spec = part.defects[0] if part.defects else None
+                where = (
+                    (spec.kind, f"{spec.x:.2f}", f"{spec.y:.2f}", f"{spec.size_mm:.2f}", f"{spec.severity:.2f}")
+                    if spec
+                    else ("good", "", "", "", "")
+                )
+                rows.writerow((name, face, condition.illumination, condition.width, *where, part.seed))
+                index += 1
+                yield folder / name
+    own.write("parts.csv", table.getvalue())
 
 
-def _write_one(part: Part, stem: Stem, camera: PinholeCamera, role: str, jitter: float, folder: Path) -> Path:
+def remove(folder: Path) -> None:
+    """Delete a data set that :func:`write` wrote, file by file.  Raises InputError, and deletes nothing, where the folder holds
+    anything else."""
+    own = OwnFiles(folder)
+    strange = own.strangers()
+    if strange:
+        raise InputError(f"{folder} holds {strange[0]!r}, which this command did not write or somebody changed since: give another "
+                         "folder")
+    own.remove()
+
+
+def _write_one(part: Part, stem: Stem, camera: PinholeCamera, role: str, jitter: float, own: OwnFiles) -> str:
     shot = photograph(part, draw_shot(part, 0, stem.illumination, jitter), camera)
     split = "train/good" if role == "train" else f"test/{part.truth}"
-    path = folder / split / f"{stem}.png"
-    _save(path, shot.rgb[..., ::-1])
+    name = f"{split}/{stem}.png"
+    own.write(name, _png(shot.rgb[..., ::-1]))
     if part.defects:
-        _save(folder / "ground_truth" / part.truth / f"{stem}_mask.png", shot.mask)
-    return path
+        own.write(f"ground_truth/{part.truth}/{stem}_mask.png", _png(shot.mask))
+    return name
 
 
-def _save(path: Path, image) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), image):
-        raise InputError(f"cannot write {path}: check the folder's permissions and free space")
+def _png(image: np.ndarray) -> bytes:
+    return cv2.imencode(".png", image)[1].tobytes()

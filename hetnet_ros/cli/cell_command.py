@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -20,8 +19,6 @@ examples:
   hetnet cell front --faces front --conditions mid_600 --train 40 --good 20 --defects 35
   hetnet cell hd --faces up left --conditions mid low --size 1280x960 --train 10
   hetnet cell --bag demo.mcap --good 10 --defects 10         a recording of 60 frames, 640x480, with labels and masks"""
-
-_SPLITS = ("train", "test", "ground_truth", "parts.csv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -120,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
 def _write_bag(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from hetnet_ros.cell.bag import BagRecipe, labels_path, masks_folder, remove_bag, write_bag
+    from hetnet_ros.cell.bag import BagRecipe, check_place, labels_path, masks_folder, write_bag
     from hetnet_ros.cell.dataset import parse_conditions
 
     _check_ranges(args, ("good", 0, 100_000), ("defects", 0, 100_000), ("frames", 1, 100_000), ("rate", 0.1, 1000))
@@ -136,9 +133,9 @@ def _write_bag(args: argparse.Namespace) -> int:
         raise InputError(f"{there[0]} is there already: give another name, or --force to replace the recording")
     if args.bag.suffix != ".mcap" and args.bag.is_dir() and not (args.bag / "metadata.yaml").is_file():
         raise InputError(f"{args.bag} is a folder that is no recording: give another name")
+    check_place(args.bag)
     try:
         args.bag.parent.mkdir(parents=True, exist_ok=True)
-        remove_bag(args.bag)
         for _ in tqdm(
             write_bag(recipe, args.bag), total=recipe.count, unit="frame", desc=str(args.bag), disable=None,
             file=sys.stderr,
@@ -238,19 +235,14 @@ def _size(text: str | None) -> tuple[int, int] | None:
 def _clear(folder: Path, force: bool) -> None:
     """Make room: an empty or new folder is taken as it is, a data set of ours only with ``force``, anything else
     never."""
+    from hetnet_ros.cell.dataset import remove
+    from hetnet_ros.own_files import RECORD
+
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: give a folder to write to")
-    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if not there:
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if not there - {RECORD}:
         return
     if not force:
         raise InputError(f"{folder} is not empty: give another folder, or --force to replace the data set in it")
-    strange = [name for name in there if name not in _SPLITS]
-    if strange or "parts.csv" not in there:
-        raise InputError(
-            f"{folder} holds {strange[0] if strange else there[0]!r}, which this command did not write: "
-            "give another folder"
-        )
-    for name in there:
-        path = folder / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    remove(folder)

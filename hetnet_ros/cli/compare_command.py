@@ -32,8 +32,10 @@ def run(args: argparse.Namespace) -> int:
 
     from hetnet_ros.evaluation.output_files import check_output_file, write_file
     from hetnet_ros.evaluation.replay.compare import compare, load_result, parse_gate, to_json
+    from hetnet_ros.own_files import check_outputs
 
     gates = [parse_gate(text) for text in args.fail_if]
+    check_outputs({"--json": args.json}, [args.first, args.second])
     check_output_file(args.json)
     results = [load_result(path) for path in (args.first, args.second)]
     comparison = compare(*results)

@@ -22,6 +22,7 @@ from hetnet_ros.errors import InputError
 if TYPE_CHECKING:
     from hetnet_ros.cli.demo_model import Lesson
     from hetnet_ros.nodes.part_show import ShownPart
+    from hetnet_ros.own_files import OwnFiles
 
 SUMMARY = "teach a virtual part, inspect 20 parts over ROS 2, show the verdicts"
 EPILOG = """\
@@ -36,6 +37,8 @@ _WIDTH, _HEIGHT = 640, 480
 _ROI = (14, 18, 612, 444)
 """The part and little of the plate around it: whatever else lies in the picture is none of the inspector's business."""
 _RATE_HZ = 2.0
+_TABLE, _SHEET, _OVERLAYS = "verdicts.csv", "contact_sheet.png", "overlays"
+_LOGS = {node: f"logs/{node}.log" for node in ("virtual_camera", "inspector")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,11 +69,13 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.cli.demo_model import taught_model
     from hetnet_ros.cli.node_processes import NodeProcesses, ros_environment
 
-    lesson = _checked(args)
+    own, lesson = _checked(args)
     environment = ros_environment(args.domain if args.domain is not None else 30 + os.getpid() % 70)
     os.environ.update(environment)
     with interrupts.sigterm_as_well():
         model = args.model or taught_model(lesson, args.out / "model", args.fresh, _say)
+        for log in _LOGS.values():
+            own.claim(log)
         with NodeProcesses(args.out / "logs", environment) as nodes:
             _say(
                 "Starting the nodes virtual_camera and inspector "
@@ -79,13 +84,14 @@ def run(args: argparse.Namespace) -> int:
             nodes.start("virtual_camera", _ros_arguments(_camera_parameters(args, lesson)))
             inspector = {"model": model.absolute(), "device": args.device, "overlay.max_rate": 0.0, "roi": list(_ROI)}
             nodes.start("inspector", _ros_arguments(inspector))
-            parts = _inspect(args, nodes)
-    _report(parts, args, lesson)
+            parts = _inspect(args, nodes, own)
+    _report(parts, own, lesson)
     return 0
 
 
-def _checked(args: argparse.Namespace) -> Lesson:
+def _checked(args: argparse.Namespace) -> tuple[OwnFiles, Lesson]:
     from hetnet_ros.cli.demo_model import Lesson
+    from hetnet_ros.own_files import OwnFiles
 
     for flag, low, high in (
         ("parts", 1, 1000),
@@ -108,7 +114,9 @@ def _checked(args: argparse.Namespace) -> Lesson:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to {args.out}: {error.strerror}") from None
-    return Lesson(
+    own = OwnFiles(args.out, "give another folder with --out")
+    own.check((_TABLE, _SHEET, *_LOGS.values()))
+    return own, Lesson(
         args.face,
         _ILLUMINATIONS,
         _JITTER,
@@ -144,14 +152,15 @@ def _ros_arguments(parameters: dict[str, object]) -> list[str]:
     return ["-r", f"__ns:={_NAMESPACE}", *given]
 
 
-def _inspect(args: argparse.Namespace, nodes) -> list[ShownPart]:
+def _inspect(args: argparse.Namespace, nodes, own: OwnFiles) -> list[ShownPart]:
     """Show the parts to the inspector, printing each verdict as it comes."""
     with interrupts.held():
-        from hetnet_ros.cli.demo_sheet import write_overlay
+        from PIL import Image
+
+        from hetnet_ros.cli.demo_sheet import overlay_name, png
         from hetnet_ros.nodes.part_show import PartShow
 
-    for old in (args.out / "overlays").glob("*.png"):
-        old.unlink()
+    own.remove(_OVERLAYS)
     show, parts = PartShow(_NAMESPACE, nodes.check), []
     try:
         try:
@@ -161,7 +170,7 @@ def _inspect(args: argparse.Namespace, nodes) -> list[ShownPart]:
         _say(_row("part", "truth", "verdict", "reason", "score", "p-value", "latency", ""))
         for part in show.show(range(args.parts)):
             parts.append(part)
-            write_overlay(part, args.out / "overlays")
+            own.write(f"{_OVERLAYS}/{overlay_name(part)}", png(Image.fromarray(part.overlay)), drawn=True)
             _say(
                 _row(
                     part.part_id,
@@ -179,44 +188,29 @@ def _inspect(args: argparse.Namespace, nodes) -> list[ShownPart]:
     return parts
 
 
-def _report(parts: Sequence[ShownPart], args: argparse.Namespace, lesson: Lesson) -> None:
+def _report(parts: Sequence[ShownPart], own: OwnFiles, lesson: Lesson) -> None:
     import csv
+    import io
 
-    from hetnet_ros.cli.demo_sheet import write_sheet
+    from hetnet_ros.cli.demo_sheet import draw_sheet, png
 
-    with (args.out / "verdicts.csv").open("w", newline="") as table:
-        rows = csv.writer(table, lineterminator="\n")
-        rows.writerow(("part", "truth", "verdict", "reason", "detail", "score", "p_value", "latency_ms"))
-        rows.writerows(
-            (
-                p.part_id,
-                p.truth,
-                _verdict(p),
-                p.reason,
-                p.detail,
-                f"{p.score:.4f}",
-                f"{p.p_value:.4f}",
-                f"{p.latency_ms:.1f}",
-            )
-            for p in parts
-        )
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("part", "truth", "verdict", "reason", "detail", "score", "p_value", "latency_ms"))
+    rows.writerows(
+        (p.part_id, p.truth, _verdict(p), p.reason, p.detail, f"{p.score:.4f}", f"{p.p_value:.4f}", f"{p.latency_ms:.1f}")
+        for p in parts
+    )
+    table = own.write(_TABLE, text.getvalue())
     good, bad = [p for p in parts if p.truth == "good"], [p for p in parts if p.truth != "good"]
     summary = [
         f"{len(group)} {name}: {_counts(group)}" for name, group in (("defective", bad), ("good", good)) if group
     ]
     latency = f"median latency {median(p.latency_ms for p in parts):.0f} ms from image to verdict"
     _say("\n" + "\n".join(summary) + f"\n{latency}")
-    sheet = args.out / "contact_sheet.png"
-    write_sheet(
-        parts,
-        "HetNet: verdicts on virtual parts",
-        f"face {lesson.face}   |   {'   |   '.join(summary)}   |   {latency}",
-        sheet,
-    )
-    _say(
-        f"Pictures: {sheet}, {args.out / 'overlays'}\n"
-        f"Table: {args.out / 'verdicts.csv'}; node logs: {args.out / 'logs'}"
-    )
+    subtitle = f"face {lesson.face}   |   {'   |   '.join(summary)}   |   {latency}"
+    sheet = own.write(_SHEET, png(draw_sheet(parts, "HetNet: verdicts on virtual parts", subtitle), small=True), drawn=True)
+    _say(f"Pictures: {sheet}, {own.folder / _OVERLAYS}\nTable: {table}; node logs: {own.folder / 'logs'}")
 
 
 def _verdict(part: ShownPart) -> str:

@@ -87,21 +87,24 @@ def _write(lesson: Lesson, folder: Path) -> Iterator[Path]:
 
     from hetnet_ros.cell.camera import CameraPose, PinholeCamera
     from hetnet_ros.cell.parts import draw_part, draw_shot, photograph
+    from hetnet_ros.inspection.image_files import list_images
+    from hetnet_ros.own_files import OwnFiles
 
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.png"):
-        old.unlink()
+    own = OwnFiles(folder, "give another folder with --out")
+    own.remove(suffix=".png")
+    strange = list_images(folder) if folder.is_dir() else []
+    if strange:
+        raise InputError(f"{strange[0]} is not one of the demonstration's good parts and would be taught: move it, or give another folder "
+                         "with --out")
     camera, viewpoint = PinholeCamera.of_size(lesson.width, lesson.height), CameraPose(distance_mm=lesson.distance_mm)
     for index in range(lesson.images):
         # Another seed than the parts that will be inspected: those are never taught.
         part = draw_part(lesson.face, lesson.seed + 1_000_003, index, 0.0, jitter=lesson.jitter)
         light = lesson.illuminations[index % len(lesson.illuminations)]
         picture = photograph(part, draw_shot(part, 0, light, lesson.jitter, viewpoint), camera)
-        path = folder / f"{lesson.face}_{light}_{lesson.width}_{index:04d}.png"
         x, y, width, height = lesson.roi
-        if not cv2.imwrite(str(path), picture.rgb[y : y + height, x : x + width, ::-1]):
-            raise InputError(f"cannot write {path}: check the folder's permissions and free space")
-        yield path
+        data = cv2.imencode(".png", picture.rgb[y : y + height, x : x + width, ::-1])[1].tobytes()
+        yield own.write(f"{lesson.face}_{light}_{lesson.width}_{index:04d}.png", data)
 
 
 def _bar(items, total: int):

@@ -3,9 +3,9 @@ verdict."""
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
@@ -23,16 +23,20 @@ _PAPER, _INK, _FAINT, _TRUTH = (246, 247, 249), (28, 32, 38), (104, 112, 122), (
 _MISTAKE = (176, 0, 96)
 
 
-def write_overlay(part: ShownPart, folder: Path) -> Path:
-    """Write the inspector's overlay of a part as ``<number>_<truth>_<verdict>.png``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{part.index:03d}_{part.truth}_{Verdict(part.verdict).name}.png"
-    Image.fromarray(part.overlay).save(path)
-    return path
+def overlay_name(part: ShownPart) -> str:
+    """What the overlay of a part is called: ``<number>_<truth>_<verdict>.png``."""
+    return f"{part.index:03d}_{part.truth}_{Verdict(part.verdict).name}.png"
 
 
-def write_sheet(parts: Sequence[ShownPart], title: str, subtitle: str, path: Path) -> None:
-    """Write the contact sheet: tiles in rows of five, framed in the verdict's colour, the true place of a defect in
+def png(picture: Image.Image, small: bool = False) -> bytes:
+    """A picture as a PNG file; ``small`` takes longer."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=small)
+    return buffer.getvalue()
+
+
+def draw_sheet(parts: Sequence[ShownPart], title: str, subtitle: str) -> Image.Image:
+    """The contact sheet: tiles in rows of five, framed in the verdict's colour, the true place of a defect in
     blue, a wrong verdict with a label."""
     rows = math.ceil(len(parts) / _COLUMNS)
     pitch_x, pitch_y = _TILE[0] + _GAP, _TILE[1] + _CAPTION + _GAP
@@ -43,8 +47,7 @@ def write_sheet(parts: Sequence[ShownPart], title: str, subtitle: str, path: Pat
     _legend(pen, sheet.width - _GAP)
     for place, part in enumerate(parts):
         _tile(sheet, pen, part, _GAP + place % _COLUMNS * pitch_x, _HEAD + place // _COLUMNS * pitch_y)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, optimize=True)
+    return sheet
 
 
 def _tile(sheet: Image.Image, pen: ImageDraw.ImageDraw, part: ShownPart, x: int, y: int) -> None:

@@ -53,12 +53,19 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.evaluation.condition_sources import find_conditions
     from hetnet_ros.evaluation.datasets import open_dataset
     from hetnet_ros.evaluation.output_files import check_output_file, check_output_folder
+    from hetnet_ros.evaluation.truth import check_truth
+    from hetnet_ros.own_files import check_apart, check_outputs
 
     dataset = open_dataset(args.data)
     conditions = find_conditions(dataset, args.conditions, args.condition_pattern)
+    files = [path for image in dataset.images for path in (image.path, *image.mask_paths)]
+    check_outputs({"--json": args.json, "--report": args.report}, [args.model, args.conditions, *files])
     check_output_file(args.json)
     check_output_file(args.report)
+    if args.maps is not None:
+        check_apart(args.maps, {image.path.parent for image in dataset.images}, [args.data], flag="--maps")
     check_output_folder(args.maps)
+    doubts = check_truth(dataset, progress=sys.stderr.isatty())
 
     from hetnet_ros.evaluation.condition_table import LEGEND, condition_remarks, condition_table
     from hetnet_ros.evaluation.evaluator import evaluate
@@ -68,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.inspection.part_inspector import PartInspector
 
     inspector = PartInspector.load(args.model, args.device, backend=args.backend)
-    result = evaluate(inspector, dataset, args.maps, progress=sys.stderr.isatty(), conditions=conditions)
+    result = evaluate(inspector, dataset, args.maps, progress=sys.stderr.isatty(), conditions=conditions, remarks=doubts)
     if args.json:
         write_json(args.json, result)
     if args.report:

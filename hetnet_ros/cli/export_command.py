@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.errors import InputError
     from hetnet_ros.evaluation.output_files import check_output_file
     from hetnet_ros.inspection.backends.interface import BACKENDS
+    from hetnet_ros.own_files import check_outputs
 
     if args.precision not in _PRECISIONS[args.format]:
         raise InputError(
@@ -45,9 +46,13 @@ def run(args: argparse.Namespace) -> int:
     kind = next(
         kind for kind in BACKENDS.values() if (kind.runtime, kind.precision) == (args.format, args.precision)
     )
+    check_outputs({"-o": args.output}, [args.model])
     check_output_file(args.output)
 
     from hetnet_ros.inspection.export import export_model
+    from hetnet_ros.inspection.exported import check_exported_place
+
+    check_exported_place(args.output)
 
     images = None if args.images is None else _good_images(args.model, args.images)
     parity = export_model(args.model, args.output, kind.name, images)

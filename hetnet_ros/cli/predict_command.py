@@ -11,19 +11,27 @@ import collections
 import io
 import json
 import math
+import os
 import sys
+import unicodedata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hetnet_ros.cli.backend_flag import BACKEND_HELP
 from hetnet_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from hetnet_ros.own_files import OwnFiles
 
 SUMMARY = "inspect image files and draw what was found"
 
 EPILOG = """\
 For IMAGE a.png, DIR gets a_overlay.png (the image with its anomalies and verdict), a_mask.png (255 on defects) and,
-with --maps, a_map.npy.  Exit code 0 says that every image was inspected, not that it passed; 2 that one was not."""
+with --maps, a_map.npy.  Of files that are there already only those are replaced that hetnet wrote; DIR must be another
+folder than the images'.  Exit code 0 says that every image was inspected, not that it passed; 2 that one was not."""
 
 FORMAT = "hetnet-predict-1"
+_ENDINGS = {"overlay": "_overlay.png", "mask": "_mask.png", "map": "_map.npy"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,10 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from hetnet_ros.evaluation.output_files import check_output_file, check_output_folder, write_file
+    from hetnet_ros.own_files import OwnFiles, check_apart, check_outputs
 
     paths, problems = _expand(args.images)
+    check_apart(args.output, {path.parent for path in paths}, [path for path in args.images if path.is_dir()])
+    check_outputs({"--json": args.json}, [args.model, *paths])
     check_output_folder(args.output)
     check_output_file(args.json)
+    own, names = OwnFiles(args.output, "give another folder with -o"), _output_names(paths)
+    own.check(f"{name}{ending}" for name in names for kind, ending in _ENDINGS.items() if kind != "map" or args.maps)
 
     from hetnet_ros.inspection.part_inspector import PartInspector
 
@@ -54,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
     entries = [_bad_entry(path, problem) for path, problem in problems]
     for _, problem in problems:
         _complain(problem)
-    for path, name in zip(paths, _output_names(paths)):
+    for path, name in zip(paths, names):
         try:
-            entry = _predict(inspector, path, args.output, name, args.maps)
+            entry = _predict(inspector, path, own, name, args.maps)
         except InputError as error:
             _complain(str(error))
             entries.append(_bad_entry(path, str(error)))
@@ -80,11 +93,11 @@ def _expand(given: list[Path]) -> tuple[list[Path], list[tuple[Path, str]]]:
     """The image files that were named, folders opened, each once; and a problem for every folder without images."""
     from hetnet_ros.inspection.image_files import list_images
 
-    paths: dict[Path, None] = {}
+    paths: dict[str, Path] = {}
     problems: list[tuple[Path, str]] = []
     for path in given:
         if not path.is_dir():
-            paths[path] = None
+            paths.setdefault(_true_place(path), path)
             continue
         try:
             inside = list_images(path)
@@ -92,46 +105,58 @@ def _expand(given: list[Path]) -> tuple[list[Path], list[tuple[Path, str]]]:
             problems.append((path, str(error)))
             continue
         if not inside:
-            problems.append((path, f"{path} holds no images; give image files or a folder that has some"))
-        paths.update(dict.fromkeys(inside))
-    return list(paths), problems
+            problems.append((path, f"{path} holds no images (pictures that hetnet drew do not count); give image files or a folder "
+                                   "that has some"))
+        for file in inside:
+            paths.setdefault(_true_place(file), file)
+    return list(paths.values()), problems
+
+
+def _true_place(path: Path) -> str:
+    """One spelling for all of one file; a link stays another picture than the one it leads to."""
+    return os.path.join(os.path.realpath(path.parent), path.name)
 
 
 def _output_names(paths: list[Path]) -> list[str]:
-    """A distinct name per image: its stem, with its folder's where stems repeat, and a number where that repeats."""
-    stems = collections.Counter(path.stem for path in paths)
-    names = [path.stem if stems[path.stem] == 1 else f"{path.resolve().parent.name}_{path.stem}" for path in paths]
+    """A distinct name per image: its stem, with its folder's where stems repeat, and a number where that repeats.  Names that some
+    disks take for one (upper and lower case, composed and decomposed letters) count as the same."""
+    stems = collections.Counter(_folded(path.stem) for path in paths)
+    names = [path.stem if stems[_folded(path.stem)] == 1 else f"{path.resolve().parent.name}_{path.stem}" for path in paths]
     taken: set[str] = set()
     for index, name in enumerate(names):
         number = 1
-        while names[index] in taken:
+        while _folded(names[index]) in taken:
             number += 1
             names[index] = f"{name}-{number}"
-        taken.add(names[index])
+        taken.add(_folded(names[index]))
     return names
 
 
-def _predict(inspector, path: Path, folder: Path, name: str, with_map: bool) -> dict:
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _predict(inspector, path: Path, own: OwnFiles, name: str, with_map: bool) -> dict:
     import numpy as np
 
-    from hetnet_ros.evaluation.output_files import write_file
-    from hetnet_ros.inspection.image_files import read_rgb
+    from hetnet_ros.inspection.image_files import lost_link, read_rgb
     from hetnet_ros.inspection.maps import source_map, source_mask
     from hetnet_ros.inspection.overlay import draw_overlay
 
+    if lost := lost_link(path):
+        raise InputError(lost)
     rgb = read_rgb(path, inspector.card.sample_bits)
     try:
         inspection = inspector.inspect(rgb)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    files = {"overlay": folder / f"{name}_overlay.png", "mask": folder / f"{name}_mask.png"}
-    write_file(files["overlay"], _png(draw_overlay(rgb, inspection, inspector.calibration)))
-    write_file(files["mask"], _png(source_mask(inspection, inspector.calibration)))
+    made = {"overlay": _png(draw_overlay(rgb, inspection, inspector.calibration)),
+            "mask": _png(source_mask(inspection, inspector.calibration))}
     if with_map:
-        files["map"] = folder / f"{name}_map.npy"
         buffer = io.BytesIO()
         np.save(buffer, source_map(inspection), allow_pickle=False)
-        write_file(files["map"], buffer.getvalue())
+        made["map"] = buffer.getvalue()
+    files = {kind: own.write(f"{name}{_ENDINGS[kind]}", data, drawn=kind != "map") for kind, data in made.items()}
     return {
         "image": str(path),
         "verdict": inspection.verdict.name,

@@ -57,21 +57,26 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.evaluation.output_files import check_output_file
     from hetnet_ros.evaluation.replay.label_files import find_label_file, read_labels
     from hetnet_ros.inspection.bags import choose_topics, open_bag, recorded_parts
+    from hetnet_ros.own_files import check_outputs
 
     _check(args)
     bag = open_bag(args.bag)
     label_file = args.labels or find_label_file(args.bag)
     labels = read_labels(label_file) if label_file else None
+    if labels:
+        labels.check_masks()
     if labels and labels.parts:
         labels = labels.with_parts(recorded_parts(bag))
     topics = choose_topics(bag, args.topic or ([labels.topic] if labels and labels.topic else []))
     if args.live and len(topics) > 1:
         raise InputError("--live plays one topic; give one --topic, and run the command once for each camera")
+    check_outputs({"--json": args.json, "--report": args.report}, [args.model, label_file, *bag.files])
     check_output_file(args.json)
     check_output_file(args.report)
 
     from hetnet_ros.evaluation.replay.json_file import write_json
     from hetnet_ros.evaluation.replay.offline import replay_offline
+    from hetnet_ros.evaluation.replay.readable import mostly_unreadable
     from hetnet_ros.evaluation.replay.report import write_report
     from hetnet_ros.evaluation.replay.result import measure
     from hetnet_ros.evaluation.replay.showcase import Showcase
@@ -104,7 +109,12 @@ def run(args: argparse.Namespace) -> int:
     for name, path in (("results", args.json), ("report", args.report)):
         if path:
             print(f"{name}: {path}")
-    return 130 if done.stopped.startswith("interrupted") else 0
+    if done.stopped.startswith("interrupted"):
+        return 130
+    unreadable = mostly_unreadable(done, topics)
+    if unreadable:
+        print(f"hetnet: error: {unreadable}", file=sys.stderr)
+    return 2 if unreadable else 0
 
 
 def _warn_of_unrecorded(labels: Labels, frames: list[tuple[int, int]]) -> None:

@@ -19,12 +19,12 @@ from hetnet_ros.evaluation.condition_report import ConditionReport, report_condi
 from hetnet_ros.evaluation.conditions import Condition, Conditions
 from hetnet_ros.evaluation.datasets import LabelledDataset, LabelledImage
 from hetnet_ros.evaluation.metrics import aupro, image_auroc, pixel_auroc
-from hetnet_ros.evaluation.output_files import write_file
 from hetnet_ros.evaluation.pixel_counts import PixelCounts, add_counts, count_pixels
 from hetnet_ros.evaluation.result import EvaluationResult, GroupResult, ImageOutcome, VerdictCounts
 from hetnet_ros.inspection.image_files import read_rgb
 from hetnet_ros.inspection.maps import source_map
 from hetnet_ros.inspection.part_inspector import PartInspector
+from hetnet_ros.own_files import OwnFiles
 
 
 def evaluate(
@@ -33,13 +33,18 @@ def evaluate(
     maps_folder: Path | None = None,
     progress: bool = False,
     conditions: Conditions | None = None,
+    remarks: tuple[str, ...] = (),
 ) -> EvaluationResult:
     """Inspect every image of ``dataset`` and compute all metrics.
 
     maps_folder: where to write each raw map, float32 (H, W) at the stored image's size, as ``<name>.npy``.
     conditions: those of the data set's images (``find_conditions``), to report by; they cost next to nothing.
-    Raises InputError for an image or mask that cannot be used, or a map that cannot be written.
+    remarks: on the ground truth, of :func:`check_truth`.
+    Raises InputError for an image or mask that cannot be used, or a map that cannot be written or whose name is taken.
     """
+    maps = None if maps_folder is None else OwnFiles(maps_folder, "give another folder with --maps")
+    if maps is not None:
+        maps.check(f"{image.name}.npy" for image in dataset.images)
     inspector.warm_up()
     started = time.perf_counter()
     outcomes: list[ImageOutcome] = []
@@ -50,8 +55,8 @@ def evaluate(
         outcome, raw_map = _inspect(inspector, image, condition)
         outcomes.append(outcome)
         counts.append(image_counts(image, raw_map))
-        if maps_folder is not None:
-            write_file(maps_folder / f"{image.name}.npy", _npy(raw_map))
+        if maps is not None:
+            maps.write(f"{image.name}.npy", _npy(raw_map))
     types = tuple(_group(name, [name], outcomes, counts) for name in dataset.defect_types)
     return EvaluationResult(
         model_id=inspector.model_id,
@@ -65,6 +70,7 @@ def evaluate(
         images=tuple(outcomes),
         conditions=_by_condition(conditions, outcomes, counts),
         seconds=time.perf_counter() - started,
+        remarks=remarks,
     )
 
 

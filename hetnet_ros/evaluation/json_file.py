@@ -41,6 +41,7 @@ def to_json(result: EvaluationResult) -> dict:
             "reject": result.thresholds.reject,
         },
         "data": result.data,
+        "remarks": list(result.remarks),
         "fpr_limit": FPR_LIMIT,
         **metric_values(total),
         "counts": {

@@ -72,7 +72,7 @@ class EvaluationResult:
 
     data: the data set as the user named it.  total: all images.  types: one entry per defect type.  images: every image
     in the data set's order.  seconds: wall time from the first image to the last metric.  conditions: the figures by
-    condition, None where no conditions were given.
+    condition, None where no conditions were given.  remarks: lines about ground truth that may be not as it was meant.
     """
 
     model_id: str
@@ -86,3 +86,4 @@ class EvaluationResult:
     images: tuple[ImageOutcome, ...]
     seconds: float
     conditions: ConditionReport | None = None
+    remarks: tuple[str, ...] = ()

@@ -38,14 +38,14 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 def remarks(result: EvaluationResult) -> list[str]:
-    """One line for each reason why a metric of the total is not defined."""
+    """One line for each reason why a metric of the total is not defined, and for each doubt about the ground truth."""
     total = result.total
     metrics = (("I-AUROC", total.image_auroc), ("P-AUROC", total.pixel_auroc), ("AUPRO", total.aupro))
     reasons: dict[str, list[str]] = {}
     for name, metric in metrics:
         if not metric.defined:
             reasons.setdefault(metric.reason, []).append(name)
-    return [f"{', '.join(names)} not defined: {reason}" for reason, names in reasons.items()]
+    return [*(f"{', '.join(names)} not defined: {reason}" for reason, names in reasons.items()), *result.remarks]
 
 
 def _row(name: str, group: GroupResult, verdicts: VerdictCounts) -> tuple[str, ...]:

@@ -51,15 +51,16 @@ class Exporter:
         self._network = build_network(Path(model), self._artifact)
         self._reference = run_in_batches(TorchBackend(self._network, resolve_device("cpu")), self._trial.images, batch=8)
 
-    def export(self, kind: BackendKind, output: Path) -> Parity:
-        """Write the graph for ``kind`` where it gives torch's answers, else raise InputError."""
+    def export(self, kind: BackendKind, output: Path, cache: bool = False) -> Parity:
+        """Write the graph for ``kind`` where it gives torch's answers, else raise InputError.  cache: ``output`` is in hetnet's own
+        cache, where nothing is a user's."""
         artifact, trial = self._artifact, self._trial
         with tempfile.TemporaryDirectory() as folder:
             graph = _write_graph(self._network, kind, trial.images[trial.good], Path(folder))
             other = run_in_batches(open_graph(Graph.read(graph), kind), trial.images)
             parity, _ = compare(kind, trial, self._reference, other, artifact.card.calibration)
             card = fitted_card(artifact.card, kind, parity)
-            write_exported(graph, output, Description(card, artifact.model_id, kind, parity, outside_arrays(artifact)))
+            write_exported(graph, output, Description(card, artifact.model_id, kind, parity, outside_arrays(artifact)), cache)
         return parity
 
 

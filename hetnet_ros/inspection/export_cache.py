@@ -57,7 +57,7 @@ class CachedExports:
             from hetnet_ros.inspection.export import Exporter
 
             self._exporter = self._exporter or Exporter(self._model)
-            self._exporter.export(kind, path)
+            self._exporter.export(kind, path, cache=True)
             found = self._found(path, kind)
         if found is None:
             raise InputError(f"the export {path} of {self._model} was changed while it was made: try again, or set HETNET_CACHE to a "

@@ -30,6 +30,7 @@ from hetnet_ros.inspection.backends.interface import BACKENDS, BackendKind, Grap
 from hetnet_ros.inspection.card_bounds import check_card, check_parity
 from hetnet_ros.inspection.domain import MAX_REFERENCES
 from hetnet_ros.inspection.parity import Parity, shifted
+from hetnet_ros.own_files import OwnFiles
 from hetnet_ros.user_files import MB, read_bytes, reason
 
 FORMAT = "hetnet-export-3"
@@ -95,11 +96,30 @@ def outside_arrays(artifact: Artifact) -> dict[str, np.ndarray]:
     return {name: artifact.tensors[name].numpy() for name in _DTYPES}
 
 
-def write_exported(graph: Path, path: Path, description: Description) -> None:
+def check_exported_place(path: Path) -> OwnFiles | None:
+    """Raise InputError where one of the files that an OpenVINO export puts beside ``path`` would replace a file that no export
+    wrote.  An export that is whole describes itself, so it may be replaced whoever made it."""
+    if path.suffix != ".xml":
+        return None
+    own = OwnFiles(path.parent, f"give {path.name} another name")
+    beside = [path.with_suffix(suffix).name for suffix in (".bin", ".json")]
+    try:
+        read_exported(path)
+    except InputError:
+        own.check(beside)
+    else:
+        for name in beside:
+            own.adopt(name)
+    return own
+
+
+def write_exported(graph: Path, path: Path, description: Description, cache: bool = False) -> None:
     """Move a graph (``.onnx``, or ``.xml`` with its ``.bin``) that was written to a temporary place to ``path``, described.
 
-    Raises InputError where it cannot be written.
+    cache: it goes to hetnet's own cache, where whatever lies at its place is replaced.  Raises InputError where it cannot be
+    written, or a user's file is in its way.
     """
+    own = None if cache else check_exported_place(path)
     parts = [file.read_bytes() for file in graph_files(graph)]
     text = _to_json(description, parts)
     try:
@@ -107,9 +127,11 @@ def write_exported(graph: Path, path: Path, description: Description) -> None:
         if path.suffix == ".onnx":
             _replace(path, onnx_description.joined(parts[0], text))
         else:
-            for target, data in zip(reversed(graph_files(path)), reversed(parts)):
-                _replace(target, data)
-            _replace(path.with_suffix(".json"), text.encode())
+            beside = _replace if own is None else lambda target, data: own.write(target.name, data)
+            xml, weights = parts
+            beside(path.with_suffix(".bin"), weights)
+            _replace(path, xml)
+            beside(path.with_suffix(".json"), text.encode())
     except OSError as error:
         raise InputError(f"cannot write {path}: {reason(error)}") from None
 

@@ -7,6 +7,7 @@ hide the very changes an inspection looks for.
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from pathlib import Path
@@ -15,20 +16,23 @@ import numpy as np
 from PIL import Image
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import shown
 from hetnet_ros.inspection.decoding import Damaged, Picture, UnknownFormat, decode, may_be_deep
 from hetnet_ros.inspection.sample_depth import FULL, TooDeep, to_8_bits
+from hetnet_ros.own_files import drawn_files
 
 #: Suffixes (lower case) that :func:`list_images` takes for images.
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm", ".pnm"})
 
 #: The shortest side, in pixels, below which an image is refused: no teacher's feature map means anything there.
 MIN_SIDE_PX = 16
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """The image files directly in ``folder``, in natural order (2 before 10); hidden files are left out.
+    """The image files directly in ``folder``, in natural order (2 before 10).
 
-    The list may be empty.  Raises InputError if ``folder`` is not a readable folder.
+    Hidden files are left out, and overlays and masks that hetnet drew there.  A link that leads nowhere is in the list: reading it
+    says so.  The list may be empty.  Raises InputError if ``folder`` is not a readable folder.
     """
     folder = Path(folder)
     if not folder.exists():
@@ -36,14 +40,23 @@ def list_images(folder: str | Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder} is a file, not a folder of images; give the folder it lies in")
     try:
+        drawn = drawn_files(folder)
         found = [
             path
             for path in folder.iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.name not in drawn
+            and (path.is_file() or (path.is_symlink() and not path.exists()))
         ]
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be listed ({error.strerror}); check its permissions") from error
     return sorted(found, key=natural_order)
+
+
+def lost_link(path: Path) -> str:
+    """A line for the user where ``path`` is a link that leads nowhere, empty for anything else."""
+    if not path.is_symlink() or path.exists():
+        return ""
+    return f"{shown(path)} is a link to {shown(os.readlink(path))}, which is not there: mount or restore it, or remove the link"
 
 
 def natural_order(path: Path) -> tuple[list[tuple[int, str]], str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from hetnet_ros.user_files import MB
 LIMIT = 4096 * MB
 """Of a checkpoint: the network with two moments of each parameter."""
 _KEY = "hetnet_checkpoint"
+_HEADER_LIMIT = 16 * MB
 _STATES = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -43,6 +45,22 @@ class Checkpoint:
 def checkpoint_path(model: Path) -> Path:
     """Where the checkpoint of a model file lies: ``MODEL.checkpoint.safetensors``."""
     return model.with_name(model.name.removesuffix(".safetensors") + ".checkpoint.safetensors")
+
+
+def check_checkpoint_place(path: Path) -> None:
+    """Raise InputError where ``path``, a name that was made up from the model's, is taken by a file that is no checkpoint: a model
+    may be called so."""
+    if not os.path.lexists(path):
+        return
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            ours = _KEY in json.loads(file.read(min(size, _HEADER_LIMIT)))["__metadata__"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        ours = False
+    if not ours:
+        raise InputError(f"{path} is there already and is no checkpoint of hetnet train, which would keep its own under that name: move "
+                         "it, or give the model another name with -o")
 
 
 def fingerprint(preset: Preset, seed: int, images: np.ndarray) -> str:

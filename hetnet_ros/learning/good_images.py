@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.crop import Crop
-from hetnet_ros.inspection.image_files import IMAGE_SUFFIXES, largest_sample, list_images, read_rgb
+from hetnet_ros.inspection.image_files import IMAGE_SUFFIXES, largest_sample, list_images, lost_link, read_rgb
 from hetnet_ros.inspection.preprocessing import cropped
 from hetnet_ros.inspection.sample_depth import FULL, depth_of
 from hetnet_ros.learning.copies import copied_from, joined
@@ -95,6 +95,8 @@ def load_good_images(data: Path, size: int, max_images: int, progress: bool = Tr
     images, kept, sizes, skipped = [], [], [], []
     for path in tqdm(paths, desc="reading images", unit="img", disable=not progress, leave=False):
         try:
+            if lost := lost_link(path):
+                raise InputError(lost)
             image, shape = read_cropped(path, crop, size, bits)
         except InputError as error:
             skipped.append(str(error))

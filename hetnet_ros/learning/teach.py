@@ -6,6 +6,7 @@ norms, remember the places, measure where the stages look, calibrate on the imag
 
 from __future__ import annotations
 
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ from hetnet_ros.inspection.sample_depth import FULL
 from hetnet_ros.learning.alignment import stage_offsets
 from hetnet_ros.learning.bag_images import BagSource, load_bag_images
 from hetnet_ros.learning.calibrate import check_rate, fit_calibration
-from hetnet_ros.learning.checkpoint import checkpoint_path, fingerprint, load_checkpoint, read_checkpoint, save_checkpoint
+from hetnet_ros.learning.checkpoint import (
+    check_checkpoint_place, checkpoint_path, fingerprint, load_checkpoint, read_checkpoint, save_checkpoint)
 from hetnet_ros.learning.cross import cross_scores, folds_for
 from hetnet_ros.learning.domain_limits import held_out_distances, image_digests, learn_limits, left_out_distances
 from hetnet_ros.learning.exposure import with_exposure
@@ -85,6 +87,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     output = Path(output)
     check_rate(false_reject)
     check_model_output(output)
+    check_checkpoint_place(checkpoint_path(output))
     if resume:
         read_checkpoint(checkpoint_path(output))  # what is not there is said before the features are computed
     target = resolve_device(device)
@@ -180,11 +183,10 @@ def check_model_output(output: Path) -> None:
         raise InputError(f"model file {output} must end in .safetensors")
     if output.is_dir():
         raise InputError(f"model file {output} is a folder: give a file name")
-    probe = output.with_name(f".{output.name}.probe")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
     except OSError as error:
         raise InputError(f"cannot write {output}: {error.strerror}") from None
 

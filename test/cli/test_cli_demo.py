@@ -13,6 +13,7 @@ import cv2
 import pytest
 
 from hetnet_ros.cli.demo_model import Lesson, taught_model
+from hetnet_ros.errors import InputError
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed for this Python")
 pytest.importorskip("hetnet_ros.msg", reason="the ROS interfaces of hetnet_ros are not built")
@@ -59,6 +60,11 @@ def test_it_shows_real_verdicts_and_ends_by_itself(tmp_path, tiny_model):
     assert cv2.imread(str(out / "overlays" / overlays[0])).shape == (480, 640, 3)
     sheet = cv2.imread(str(out / "contact_sheet.png"))
     assert sheet.shape[1] > 3 * 400 and sheet.std() > 20
+    (out / "overlays" / "mine.png").write_bytes(b"mine")
+    (out / "overlays" / overlays[0]).rename(out / "overlays" / "kept.png")
+    again = start(out, "--model", str(tiny_model), "--parts", "2", "--device", "cpu")
+    assert again.communicate(timeout=180)[1] == "" and again.returncode == 0
+    assert sorted(path.name for path in (out / "overlays").glob("*.png")) == [*overlays[:2], "kept.png", "mine.png"]
     assert not running_nodes(out)
 
 
@@ -99,6 +105,27 @@ def test_a_model_that_cannot_be_loaded_ends_it_with_the_cause(tmp_path):
     errors = process.communicate(timeout=180)[1]
     assert process.returncode == 2 and re.fullmatch(r"hetnet: error: [^\n]+\n", errors) and "configure" in errors
     assert not running_nodes(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["verdicts.csv", "contact_sheet.png", "logs/inspector.log"])
+def test_a_file_of_the_users_in_its_folder_is_refused_before_the_work(tmp_path, tiny_model, name):
+    mine = tmp_path / "out" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    process = start(tmp_path / "out", "--model", str(tiny_model), "--parts", "1", "--device", "cpu")
+    said, errors = process.communicate(timeout=180)
+    assert process.returncode == 2 and re.fullmatch(r"hetnet: error: [^\n]+\n", errors) and mine.name in errors
+    assert said == "" and mine.read_text() == "mine"
+
+
+def test_pictures_of_the_users_beside_its_own_stay_and_are_not_taught(tmp_path, weights_cache, tiny_preset):
+    lesson = Lesson("up", ("mid",), 1.0, 320.0, 96, 72, (4, 4, 88, 64), 4, str(tiny_preset), 2, 0)
+    taught_model(lesson, tmp_path, False, lambda line: None)
+    mine = tmp_path / "good_images" / "mine.png"
+    mine.write_bytes(b"mine")
+    with pytest.raises(InputError, match="mine.png"):
+        taught_model(lesson, tmp_path, True, lambda line: None)
+    assert mine.read_bytes() == b"mine"
 
 
 def test_a_model_is_taught_once_for_each_setting(tmp_path, weights_cache, tiny_preset):

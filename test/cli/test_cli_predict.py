@@ -31,6 +31,7 @@ def test_each_image_gets_an_overlay_a_mask_a_line_and_an_entry(predict, tiny_dat
     code, out, err, output, document = predict(*images)
     assert code == 0 and err == []
     assert sorted(path.name for path in output.iterdir()) == [
+        ".hetnet-files",
         "000_mask.png",
         "000_overlay.png",
         "001_mask.png",

@@ -155,7 +155,7 @@ def test_the_command_lists_and_writes_a_template(three_parts, tmp_path, capsys):
 
 def test_extracted_frames_annotated_in_coco_come_back_as_masks(three_parts, tmp_path):
     assert main(["label", str(three_parts), "--extract", str(tmp_path / "frames"), "--every", "4"]) == 0
-    names = sorted(path.name for path in (tmp_path / "frames").iterdir())
+    names = sorted(path.name for path in (tmp_path / "frames").glob("*.png"))
     assert names == ["frame_000000.png", "frame_000004.png", "frame_000008.png"]
     coco = {
         "images": [{"id": i, "file_name": name, "width": 128, "height": 96} for i, name in enumerate(names)],

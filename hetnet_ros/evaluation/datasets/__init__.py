@@ -14,6 +14,7 @@ from types import ModuleType
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.datasets import btad, kolektor, kolektor2, msc_ad, mvtec, mvtec_loco, plain, visa
 from hetnet_ros.evaluation.datasets.labelled import LabelledDataset, LabelledImage
+from hetnet_ros.inspection.image_files import lost_link
 
 LOADERS = (mvtec, mvtec_loco, visa, msc_ad, btad, kolektor, kolektor2, plain)
 
@@ -45,6 +46,7 @@ def good_training_images(path: str | Path) -> list[Path]:
 def _loader(path: Path) -> ModuleType:
     if not path.exists():
         raise InputError(f"{path}: no such data set; check the path")
+    _refuse_lost_folders(path)
     fitting = _fitting(path)
     if len(fitting) > 1:
         layouts = " and ".join(loader.LAYOUT for loader in fitting)
@@ -52,6 +54,17 @@ def _loader(path: Path) -> ModuleType:
     if not fitting:
         raise InputError(f"{path} {_advice(path)}")
     return fitting[0]
+
+
+def _refuse_lost_folders(path: Path) -> None:
+    """A folder that is a link to nowhere would look as if it had never been: a whole kind of defect would go untested."""
+    for folder in (path, *(path / name for name in ("test", "train", "ground_truth"))):
+        try:
+            lost = [lost_link(child) for child in sorted(folder.iterdir()) if not child.suffix] if folder.is_dir() else []
+        except OSError:
+            continue  # the loader says so
+        for line in filter(None, lost):
+            raise InputError(line)
 
 
 def _fitting(path: Path) -> list[ModuleType]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.conditions import Condition
-from hetnet_ros.inspection.image_files import read_mask
+from hetnet_ros.evaluation.truth import read_truth
 
 GOOD = "good"
 
@@ -40,20 +40,12 @@ class LabelledImage:
     def mask(self, shape: tuple[int, int]) -> np.ndarray | None:
         """bool (H, W), True on the defect, or None where the image is good or its defect has no mask.
 
-        Raises InputError if a mask cannot be read or is not of the image's (height, width), ``shape``.
+        Raises InputError if a mask cannot be read or is not of the image's (height, width), ``shape``, nor drawn on the image as its
+        EXIF tag turns it.
         """
         if not self.mask_paths:
             return None
-        union = np.zeros(shape, bool)
-        for path in self.mask_paths:
-            mask = read_mask(path)
-            if mask.shape != union.shape:
-                raise InputError(
-                    f"{path} is {mask.shape[1]}x{mask.shape[0]} but its image {self.path.name} is "
-                    f"{shape[1]}x{shape[0]}; masks must have their image's size"
-                )
-            union |= mask
-        return union
+        return read_truth(self.mask_paths, self.path, tuple(shape))
 
 
 @dataclass(frozen=True)

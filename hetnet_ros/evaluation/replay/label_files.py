@@ -17,6 +17,7 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.conditions import Condition
 from hetnet_ros.evaluation.output_files import write_file
 from hetnet_ros.evaluation.replay.labels import FrameLabel, Labels, Span
+from hetnet_ros.inspection.bags.layout import storage_files
 from hetnet_ros.inspection.result import Box
 
 FORMAT = "hetnet-labels-1"
@@ -25,12 +26,21 @@ _COLUMNS = ("frame", "stamp", "label", "mask", "box", "part")
 
 def find_label_file(bag: Path) -> Path | None:
     """The labels that lie beside the bag ``demo.mcap`` or ``demo/``: ``demo.labels.json`` or ``.csv``, or in the folder
-    of a bag ``labels.json`` or ``.csv``; None if there are none."""
-    stem = re.sub(r"(_\d+)?(\.mcap|\.db3)(\.zstd)?$", "", bag.name)
-    places = [bag.with_name(f"{name}.labels{kind}") for name in dict.fromkeys((bag.name, bag.stem, stem))
-              for kind in (".json", ".csv")]
+    of a bag ``labels.json`` or ``.csv``; None if there are none.
+
+    A storage file that is its folder's only one is the whole recording, and has its labels too.  Of several, the frames are numbered
+    through, and ``run_1`` may as well be another recording than ``run``: such a file has labels of its own name only.
+    """
+    bag = bag if bag.name not in ("", "..") else bag.resolve()
     if bag.is_dir():
-        places += [bag / f"labels{kind}" for kind in (".json", ".csv")]
+        found = [(bag.parent, f"{bag.name}."), (bag, "")]
+    else:
+        stem = re.sub(r"\.(mcap|db3)(\.zstd)?$", "", bag.name)
+        found = [(bag.parent, f"{name}.") for name in dict.fromkeys((bag.name, stem))]
+        folder = bag.absolute().parent
+        if stem in (folder.name, f"{folder.name}_0") and [file.name for file in storage_files(folder)] == [bag.name]:
+            found += [(folder.parent, f"{folder.name}."), (folder, "")]
+    places = [folder / f"{prefix}labels{kind}" for folder, prefix in found for kind in (".json", ".csv")]
     return next((place for place in places if place.is_file()), None)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.conditions import Condition
 from hetnet_ros.evaluation.datasets.labelled import GOOD
+from hetnet_ros.evaluation.truth import check_marks
 from hetnet_ros.inspection.image_files import read_mask
 from hetnet_ros.inspection.result import Box
 
@@ -93,6 +94,13 @@ class Labels:
         lost."""
         frames, frame_starts, stamps, stamp_starts = self._sorted
         return _look(stamps, stamp_starts, stamp_ns) or _look(frames, frame_starts, index)
+
+    def check_masks(self) -> None:
+        """Look through all masks before the work; raises InputError where one cannot be read or marks nothing, or most of them mark
+        what is good."""
+        labels = [span.label for span in (*self.frames, *self.stamps)] + [label for _, label in self.parts]
+        paths = dict.fromkeys(label.mask_path for label in labels if label.is_defective and label.mask_path is not None)
+        check_marks((path, read_mask(path)) for path in paths)
 
     @cached_property
     def axes(self) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from hetnet_ros.inspection.bags.sqlite_storage import SqliteStorage
 
 __all__ = ["Bag", "is_bag", "open_bag"]
 
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
 
 def open_bag(path: str | Path) -> Bag:
     """The bag at ``path``: a storage file (``.mcap``, ``.db3``, also ``.zstd``) or the folder of a recording.
@@ -31,6 +33,7 @@ class Bag:
         self.path = path
         self._losses = Losses()
         found = find_files(path, self._losses)
+        self.files = found.files
         self._packed = found.packed_messages
         self._storages = [_storage(file, self._losses) for file in found.files]
         try:
@@ -56,7 +59,7 @@ class Bag:
         for storage in self._storages:
             try:
                 for record in storage.records(set(topics)):
-                    if self._packed:
+                    if self._packed or record.data[:4] == _ZSTD:  # a message that is not packed begins with a zero byte
                         try:
                             data = unpack.decompressobj().decompress(record.data)
                         except (zstandard.ZstdError, MemoryError) as error:

@@ -1,4 +1,5 @@
-"""Which files a bag consists of: ``metadata.yaml`` where there is one that can be read, else what lies in the folder.
+"""Which files a bag consists of: those that ``metadata.yaml`` lists, where there is one that can be read, and what else lies in the
+folder: a recorder that was killed has not listed its last files.
 
 Of the metadata only file names and the mode of compression are used, and those read the same in versions 1 to 9 (foxy
 to kilted), so a version is never a reason to refuse a bag.
@@ -6,6 +7,9 @@ to kilted), so a version is never a reason to refuse a bag.
 
 from __future__ import annotations
 
+import re
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -18,24 +22,26 @@ from hetnet_ros.inspection.image_files import natural_order
 SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
 METADATA = "metadata.yaml"
 _KEY = "rosbag2_bagfile_information"
+_ROS1 = b"#ROSBAG V"
 
 
 @dataclass(frozen=True)
 class BagFiles:
-    """files: in the order of recording.  packed_messages: whether each message is compressed by itself (zstd)."""
+    """files: in the order of recording.  packed_messages: whether the metadata says that each message is compressed by itself (zstd)."""
 
     files: tuple[Path, ...]
     packed_messages: bool = False
 
 
 def is_bag(path: Path) -> bool:
-    """Whether ``path`` looks like a bag: a storage file, or a folder with ``metadata.yaml`` or storage files."""
+    """Whether ``path`` looks like a bag: a storage file, or a folder with ``metadata.yaml`` or storage files; of ROS 1 too, so that
+    opening it says so."""
     if path.is_dir():
         try:
-            return (path / METADATA).is_file() or bool(_storage_files(path))
+            return (path / METADATA).is_file() or bool(storage_files(path)) or _ros1_inside(path) is not None
         except OSError:
             return False
-    return path.name.endswith(SUFFIXES)
+    return path.name.endswith(SUFFIXES) or _is_ros1(path)
 
 
 def find_files(path: Path, losses: Losses) -> BagFiles:
@@ -45,26 +51,77 @@ def find_files(path: Path, losses: Losses) -> BagFiles:
     """
     if not path.exists():
         raise InputError(f"{path}: no such bag; check the path")
+    if _is_ros1(path):
+        raise _ros1(path)
     if path.is_file():
         if not path.name.endswith(SUFFIXES):
             raise InputError(f"{path} is no bag known here: give a .mcap or .db3 file, or the folder that holds it")
         return BagFiles((path,), _packed(path.parent / METADATA, path.name))
     try:
-        found = _storage_files(path)
+        found = storage_files(path)
     except OSError as error:
         raise InputError(f"{path} cannot be listed ({error.strerror}); check its permissions") from None
     named, packed = _from_metadata(path, losses)
-    missing = [name for name in named if not (path / name).is_file()]
-    for name in missing:
-        losses.add(f"{name} is missing: {METADATA} names it")
-    files = [path / name for name in named if name not in missing] or found
+    files = [path / name for name in _chosen(dict.fromkeys(named), [file.name for file in found], path, losses)]
+    if not files and _ros1_inside(path) is not None:
+        raise _ros1(_ros1_inside(path))
     if not files:
         raise InputError(f"{path} holds no storage file ({', '.join(SUFFIXES)}); give the folder of a rosbag2 recording")
     return BagFiles(tuple(files), packed)
 
 
-def _storage_files(folder: Path) -> list[Path]:
-    return sorted((file for file in folder.iterdir() if file.name.endswith(SUFFIXES)), key=natural_order)
+def _chosen(named: Iterable[str], found: list[str], folder: Path, losses: Losses) -> list[str]:
+    """The names of the files to read, in the order of recording; what is missing, and what was not named, goes to ``losses``."""
+    there = [name for name in named if (folder / name).is_file()]
+    recorded = {_stem(name) for name in there}
+    missing = [name for name in named if name not in there]
+    extra, taken = [], {}
+    for name in sorted((name for name in found if name not in there), key=lambda name: not name.endswith(".zstd")):  # originals first
+        stem = _stem(name)
+        if stem in recorded or stem in taken:
+            losses.add(f"{name} is left out: it has the same name as {taken.get(stem, f'a file of {METADATA}')}, of which it seems to be "
+                       "a copy")
+            continue
+        taken[stem] = name
+        extra.append(name)
+        if named and stem not in {_stem(name) for name in missing}:
+            losses.add(f"{METADATA} does not list {name}: it is read all the same")
+    for name in missing:
+        if _stem(name) not in taken:
+            losses.add(f"{name} is missing: {METADATA} names it")
+    everything = sorted((*there, *extra), key=lambda name: natural_order(Path(_stem(name))))
+    in_order = [name for name in everything if name in there] == there
+    return everything if in_order else [*there, *sorted(extra, key=lambda name: natural_order(Path(name)))]
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"\.(mcap|db3)(\.zstd)?$", "", name)
+
+
+def storage_files(folder: Path) -> list[Path]:
+    """The storage files directly in a folder, in natural order; raises OSError where it cannot be listed."""
+    found = (file for file in folder.iterdir() if file.name.endswith(SUFFIXES) and not file.name.startswith("."))
+    return sorted(found, key=natural_order)
+
+
+def _is_ros1(path: Path) -> bool:
+    """Whether it is a bag of ROS 1, whatever it is called."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(_ROS1)) == _ROS1
+    except OSError:
+        return False
+
+
+def _ros1_inside(folder: Path) -> Path | None:
+    return next((file for file in sorted(folder.iterdir()) if file.suffix == ".bag" and _is_ros1(file)), None)
+
+
+def _ros1(path: Path) -> InputError:
+    return InputError(f"{path} is a bag of ROS 1: convert it with rosbags-convert --src {shlex.quote(str(path))} --dst "
+                      f"{shlex.quote(str(path.with_name(_stem(path.stem) + '_ros2')))} and give the folder that this makes")
 
 
 def _from_metadata(folder: Path, losses: Losses) -> tuple[list[str], bool]:

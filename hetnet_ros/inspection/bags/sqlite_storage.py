@@ -2,12 +2,16 @@
 
 Rows are read by their number and not through the index over time, so that a damaged index costs nothing and a damaged
 page only the messages on it.  With ``writable_schema`` on, SQLite reads a file that is shorter than its header says.
+Nothing is ever written beside a recording, which may lie in a folder where nobody may: a log or journal of a recorder that was
+killed is worked off in a copy.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import os
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +21,7 @@ from urllib.parse import quote
 import zstandard
 
 from hetnet_ros.inspection.bags.records import BagTopic, Losses, Record, is_reliable
+from hetnet_ros.user_files import reason
 
 _MOST_SKIPS = 60
 """How often a damaged place is jumped over, twice as far each time in a row, before the rest is given up."""
@@ -27,6 +32,7 @@ class SqliteStorage:
 
     def __init__(self, path: Path, losses: Losses) -> None:
         self.path, self._losses = path, losses
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
 
     def topics(self) -> list[BagTopic]:
         """The recorded topics; their messages are not counted."""
@@ -74,11 +80,9 @@ class SqliteStorage:
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         with contextlib.ExitStack() as stack:
-            path = self.path
-            if path.suffix == ".zstd":
-                path = self._unpack(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hetnet_bag_"))))
+            path, mode = self._readable(stack)
             try:
-                database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
+                database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{mode}", uri=True)
             except sqlite3.Error as error:
                 raise OSError(errno.EIO, str(error)) from None
             stack.callback(database.close)
@@ -86,6 +90,26 @@ class SqliteStorage:
             with contextlib.suppress(sqlite3.DatabaseError):
                 database.execute("PRAGMA writable_schema = ON")
             yield database
+
+    def _readable(self, stack: contextlib.ExitStack) -> tuple[Path, str]:
+        """The file to open, or a copy, and how: so that SQLite writes nothing beside the recording."""
+        if self.path.suffix == ".zstd":
+            return self._unpack(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hetnet_bag_")))), "mode=ro"
+        path = Path(os.path.realpath(self.path))  # SQLite looks for logs beside the file that a link leads to
+        logs = [log for log in (path.with_name(f"{path.name}{kind}") for kind in ("-wal", "-journal"))
+                if log.is_file() and log.stat().st_size]
+        if logs:
+            try:
+                if self._copy is None:  # made once for all that read, and removed with this object
+                    copy = tempfile.TemporaryDirectory(prefix="hetnet_bag_")
+                    for file in (path, *logs):
+                        shutil.copyfile(file, Path(copy.name) / file.name)
+                    self._copy = copy
+                return Path(self._copy.name) / path.name, "mode=rw"
+            except OSError as error:
+                self._losses.add(f"{self.path.name}: its {logs[0].name} could not be copied to the temporary folder ({reason(error)}), so "
+                                 "the messages recorded last are missing")
+        return path, "mode=ro&immutable=1" if logs or _logs_ahead(path) else "mode=ro"
 
     def _unpack(self, folder: Path) -> Path:
         """The file unpacked, because SQLite cannot read a stream; of a damaged one as much as comes out."""
@@ -96,3 +120,9 @@ class SqliteStorage:
             except zstandard.ZstdError as error:
                 self._losses.add(f"{self.path.name} is damaged or cut short ({error})")
         return target
+
+
+def _logs_ahead(path: Path) -> bool:
+    """Whether the database keeps a write-ahead log, which SQLite makes even to read; bytes 18 and 19 of the file say so."""
+    with path.open("rb") as file:
+        return 2 in file.read(20)[18:]
