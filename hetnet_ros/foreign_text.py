@@ -8,6 +8,8 @@ from __future__ import annotations
 
 MOST_SHOWN = 200
 """Characters of a foreign text that are shown at most."""
+MOST_IN_LINE = 1000
+"""Characters of a whole message."""
 
 
 def shown(text: object, most: int = MOST_SHOWN) -> str:
@@ -17,6 +19,15 @@ def shown(text: object, most: int = MOST_SHOWN) -> str:
     plain = "".join(letter if letter.isprintable() else _escaped(letter) for letter in cut)
     plain = plain if len(plain) <= most else plain[:most]
     return plain if len(full) <= most else f"{plain}... ({len(full):,} characters)"
+
+
+def one_line(text: object, most: int = MOST_IN_LINE) -> str:
+    """A whole message, whatever foreign texts it quotes, as printable characters on one line; of a longer one the beginning and
+    the end, where what happened and what to do stand."""
+    full = str(text)
+    if len(full) > most:
+        full = f"{full[: most * 2 // 3]} ... ({len(full):,} characters) ... {full[-(most // 3):]}"
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in " ".join(full.split()))
 
 
 def _escaped(letter: str) -> str:

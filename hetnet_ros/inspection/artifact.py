@@ -9,10 +9,10 @@ where a model file is read or written, since exported models carry the same card
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
-import os
-import tempfile
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.domain import DomainLimits
 from hetnet_ros.inspection.image_statistics import StatisticLimits
 from hetnet_ros.network.config import NetworkConfig
+from hetnet_ros.whole_files import whole_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,23 +104,17 @@ def save_artifact(path: Path, card: ModelCard, tensors: dict[str, Tensor]) -> st
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file so that ``path`` is either the old file or the whole new one."""
+    """Write a safetensors file so that ``path`` is either the old file or the whole new one.  Raises InputError where it cannot be
+    written."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    path = Path(path)
-    part = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
-            part = file.name
-        save_file(tensors, part, metadata)
-        os.chmod(part, 0o644)  # temporary files are private; a node may run as another user
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        if part and os.path.exists(part):
-            os.unlink(part)
+    with whole_file(path) as part:
+        try:
+            save_file(tensors, part, metadata)
+        except SafetensorError as error:  # the operating system's refusal, whose number stands in the text alone
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error)) from None
 
 
 def load_artifact(path: Path) -> Artifact:
