@@ -113,7 +113,7 @@ def _refuse_what_is_no_file(path: Path) -> None:
     """A device or a pipe would be replaced by a file of its name, ``/dev/null`` for everybody on the machine."""
     try:
         mode = os.stat(path).st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # making its folder says the rest
         return
     if not stat.S_ISREG(mode):
         raise InputError(f"cannot write {shown(path)}: it is {kind(mode)}; give the name of a file")
