@@ -20,13 +20,15 @@ from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.picture_budget import TooLarge, check_picture
 
 
 class BadImage(InputError):
     """A frame that cannot be read; ``cause`` is the token counted in the diagnostics.
 
     Causes: ``zero_size``, ``unknown_encoding``, ``wrong_size`` (step or amount of data contradicts size and encoding),
-    ``truncated`` (data shorter than its header says), ``undecodable`` (compressed data that no decoder accepts).
+    ``truncated`` (data shorter than its header says), ``undecodable`` (compressed data that no decoder accepts), ``too_large``
+    (compressed data that would become a picture far larger than the camera's).
     """
 
     def __init__(self, cause: str, text: str) -> None:
@@ -129,10 +131,11 @@ def depth_to_metres(message: RawImage) -> np.ndarray:
     return depth * np.float32(1e-3) if kind.itemsize == 2 else depth
 
 
-def compressed_to_rgb(data: object, image_format: str) -> np.ndarray:
+def compressed_to_rgb(data: object, image_format: str, usual_pixels: int = 0) -> np.ndarray:
     """The pixels of a sensor_msgs/CompressedImage (JPEG or PNG) as uint8 (height, width, 3) RGB.
 
-    image_format: the message's ``format``; only the channel order that image_transport notes there matters.
+    image_format: the message's ``format``; only the channel order that image_transport notes there matters.  usual_pixels: the
+    largest that this camera has sent, 0 where that is not known.
     Raises BadImage.
     """
     buffer = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)  # type: ignore[arg-type]
@@ -143,7 +146,10 @@ def compressed_to_rgb(data: object, image_format: str) -> np.ndarray:
             warnings.simplefilter("ignore")  # remarks on metadata; damage raises
             # Pillow, because it refuses truncated files where OpenCV fills the rest with grey.
             with PillowImage.open(io.BytesIO(buffer), formats=("JPEG", "PNG")) as image:
+                check_picture(image, buffer.size, usual_pixels)
                 pixels = np.asarray(image if image.mode.startswith("I;16") else image.convert("RGB"))
+    except (TooLarge, PillowImage.DecompressionBombError) as error:
+        raise BadImage("too_large", f"compressed image of {buffer.size} bytes is not decoded: {error}") from None
     except Exception as error:  # Pillow's decoders raise many types on bad data
         unknown = isinstance(error, UnidentifiedImageError)
         reason = "neither JPEG nor PNG" if unknown else " ".join(str(error).split()) or type(error).__name__

@@ -17,12 +17,18 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import shown
+from hetnet_ros.inspection.picture_budget import check_picture, check_tiff
+from hetnet_ros.user_files import MB, read_bytes
 
 #: Suffixes (lower case) that :func:`list_images` takes for images.
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 
 #: The shortest side, in pixels, below which an image is refused: no teacher's feature map means anything there.
 MIN_SIDE_PX = 16
+
+LARGEST_FILE = 2048 * MB
+"""Bytes: the largest picture that is read, stored without compression at 16 bits and with an alpha channel, has 1,432 MB."""
 
 _LOSSY_FORMATS = frozenset({"JPEG", "MPO"})
 
@@ -94,28 +100,25 @@ def read_mask(path: str | Path) -> np.ndarray:
 
 def _decode(path: Path) -> tuple[np.ndarray, bool]:
     """The stored pixels, (H, W) or (H, W, C) with C 3 or 4 in RGB order, of any dtype; and whether they are lossy."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder, not an image file") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+    data = read_bytes(path, "image", LARGEST_FILE, "check the path and its permissions")
     if not data:
         raise InputError(f"{path} cannot be read as an image: the file is empty; write it again or remove it")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # size and EXIF remarks of Pillow; errors still come as exceptions
+            check_tiff(data)
             with Image.open(io.BytesIO(data)) as image:
+                check_picture(image, len(data))
                 lossy = image.format in _LOSSY_FORMATS
                 if image.mode in ("1", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "La", "LA"):
                     image = image.convert("L" if image.mode in ("1", "La", "LA") else "RGB")
                 pixels = np.asarray(image)
     except UnidentifiedImageError:
         pixels, lossy = _decode_float_tiff(data, path), False
+    except InputError as error:
+        raise InputError(f"{shown(path)} cannot be read as an image: {error}") from None
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path} is too large an image to decode ({error}); store it at a lower resolution") from error
+        raise InputError(f"{shown(path)} is too large an image to decode ({error}); store it at a lower resolution") from error
     except Exception as error:  # Pillow raises many types on bad data: OSError, SyntaxError, struct.error, ...
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(

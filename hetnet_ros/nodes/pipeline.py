@@ -17,6 +17,7 @@ import rclpy
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from hetnet_ros.inspection.frozen_camera import FrozenCamera
+from hetnet_ros.inspection.picture_budget import CameraBudget
 from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.nodes.examination import Examination, Request, examine
 from hetnet_ros.nodes.frames import Frame, NewestFrames
@@ -60,6 +61,7 @@ class Pipeline:
         self._logger = logger
         self._mailbox = NewestFrames()
         self._frozen: dict[str, FrozenCamera] = {}
+        self._budgets: dict[str, CameraBudget] = {}
         self.part: PartInspection | None = None
         self.views = ViewSettings()
         self._pace = Pace()
@@ -103,6 +105,7 @@ class Pipeline:
             if not self._open:
                 self._epoch += 1
                 self._mailbox.clear()
+                self._budgets = {}  # whoever has set a camera up anew activates the inspector again
                 self._open = True
 
     def close(self) -> None:
@@ -158,7 +161,8 @@ class Pipeline:
     def _request(self, frame: Frame, claim: Claim | None, model: LoadedModel) -> Request:
         own, region = self.views.of(claim.view_id if claim else "")
         frozen = self._frozen.setdefault(frame.camera, FrozenCamera())
-        return Request(frame.message, own or model, region, frozen)
+        budget = self._budgets.setdefault(frame.camera, CameraBudget())
+        return Request(frame.message, own or model, region, frozen, budget)
 
     def _tell(
         self,

@@ -6,7 +6,6 @@ The number at the end of a file's stem (``frame_000123.png``) says which frame i
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,9 @@ from hetnet_ros.evaluation.datasets import mvtec
 from hetnet_ros.evaluation.datasets.labelled import GOOD
 from hetnet_ros.evaluation.output_files import write_file
 from hetnet_ros.evaluation.replay.labels import FrameLabel, Labels, Span
+from hetnet_ros.inspection.picture_budget import check_pixels
 from hetnet_ros.inspection.result import Box
+from hetnet_ros.plain_json import read_json
 
 
 def import_labels(source: Path, masks: Path, topic: str) -> Labels:
@@ -55,7 +56,7 @@ def _from_mvtec(folder: Path) -> dict[int, FrameLabel]:
 
 def _from_coco(path: Path, masks: Path) -> dict[int, FrameLabel]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, "COCO file", "give a COCO file or a folder in MVTec's layout")
         categories = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
         images = {entry["id"]: entry for entry in content["images"]}
         annotations: dict[Any, list[dict]] = {}
@@ -66,13 +67,9 @@ def _from_coco(path: Path, masks: Path) -> dict[int, FrameLabel]:
             number = frame_number(str(image["file_name"]))
             if number is not None:
                 found[number] = _coco_label(number, image, annotations.get(key, []), categories, masks)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file or folder to import") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})") from None
     except InputError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{path} is no COCO file ({type(error).__name__}: {error}); it needs images, annotations and "
                          "categories") from None
     return found
@@ -92,6 +89,7 @@ def _coco_label(number: int, image: dict, entries: list[dict], categories: dict,
     label = categories[entries[0]["category_id"]]
     if not polygons:
         return FrameLabel(label, boxes=tuple(boxes))
+    check_pixels(int(image["width"]), int(image["height"]), pixel_bytes=1)
     mask = np.zeros((int(image["height"]), int(image["width"])), np.uint8)
     cv2.fillPoly(mask, polygons, 255)
     target = masks / f"{number:06d}.png"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
+from hetnet_ros.errors import InputError
+from hetnet_ros.plain_yaml import parse_yaml
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class Losses:
         return (*self._lines, *more)
 
 
+_MOST_PROFILE_VALUES = 5000
+"""A publisher's profile has about 30, and a topic rarely ten publishers."""
+
+
 def is_reliable(profiles: Any) -> bool:
     """Whether the offered QoS profiles of a topic ask for reliable delivery.
 
@@ -62,8 +67,8 @@ def is_reliable(profiles: Any) -> bool:
     from 9 on a word.  True where nothing can be read.
     """
     try:
-        profiles = yaml.safe_load(profiles) if isinstance(profiles, str) else profiles
+        profiles = parse_yaml(profiles, "QoS profiles", _MOST_PROFILE_VALUES) if isinstance(profiles, str) else profiles
         kinds = [str(profile["reliability"]).lower() for profile in profiles or ()]
-    except (yaml.YAMLError, TypeError, KeyError):
+    except (InputError, TypeError, KeyError):
         return True
     return not any(kind in ("2", "best_effort") for kind in kinds)
