@@ -84,21 +84,22 @@ def read_rgb(path: str | Path) -> np.ndarray:
     return np.ascontiguousarray(pixels[:, :, :3])
 
 
-def read_mask(path: str | Path) -> np.ndarray:
+def read_mask(path: str | Path, shape: tuple[int, int] | None = None) -> np.ndarray:
     """A ground truth mask as bool (H, W): True where any colour channel is not zero.
 
+    shape: (height, width) of its image, if that is known: a mask of that size is read however little its file weighs.
     In a lossy file (JPEG) compression leaves small values beside every edge, so there True begins at half the range.
     Raises InputError as :func:`read_rgb` does; masks may be of any size.
     """
     path = Path(path)
-    pixels, lossy = _decode(path)
+    pixels, lossy = _decode(path, mask=True, shape=shape)
     if pixels.ndim == 3:
         colours = pixels[:, :, :3] if pixels.shape[2] >= 3 else pixels[:, :, :1]
         pixels = colours.max(axis=2)
     return pixels > 127 if lossy else pixels != 0
 
 
-def _decode(path: Path) -> tuple[np.ndarray, bool]:
+def _decode(path: Path, mask: bool = False, shape: tuple[int, int] | None = None) -> tuple[np.ndarray, bool]:
     """The stored pixels, (H, W) or (H, W, C) with C 3 or 4 in RGB order, of any dtype; and whether they are lossy."""
     data = read_bytes(path, "image", LARGEST_FILE, "check the path and its permissions")
     if not data:
@@ -106,9 +107,10 @@ def _decode(path: Path) -> tuple[np.ndarray, bool]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # size and EXIF remarks of Pillow; errors still come as exceptions
-            check_tiff(data)
             with Image.open(io.BytesIO(data)) as image:
-                check_picture(image, len(data))
+                if shape is None or image.size != tuple(shape)[::-1]:
+                    check_picture(image, len(data), mask=mask)
+                    check_tiff(data)  # tiles may be larger than the picture
                 lossy = image.format in _LOSSY_FORMATS
                 if image.mode in ("1", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "La", "LA"):
                     image = image.convert("L" if image.mode in ("1", "La", "LA") else "RGB")
@@ -129,6 +131,10 @@ def _decode(path: Path) -> tuple[np.ndarray, bool]:
 
 def _decode_float_tiff(data: bytes, path: Path) -> np.ndarray:
     """Multi-channel float or 32-bit TIFFs, which Pillow does not know and OpenCV does."""
+    try:
+        check_tiff(data)
+    except InputError as error:
+        raise InputError(f"{shown(path)} cannot be read as an image: {error}") from None
     pixels = None
     if data[:4] in (b"II*\0", b"MM\0*"):
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

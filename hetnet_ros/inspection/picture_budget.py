@@ -15,8 +15,9 @@ from hetnet_ros.errors import InputError
 
 MOST_PIXELS = 178_956_970
 """Beyond it no picture is decoded; Pillow's own limit, twice its MAX_IMAGE_PIXELS."""
-FREE_BYTES = 100_000_000
-"""Of decoded pixels, for which a file may be as small as it likes: 25 megapixels in colour, 100 in grey."""
+FREE_BYTES = 80_000_000
+"""Of pixels in memory, for which a file may be as small as it likes: 20 megapixels in colour, 40 of a grey mask.  Copies on the way
+take as much again and more."""
 PIXELS_A_BYTE = 100
 """At most, in what is larger: a JPEG needs a byte for 30 to 90 pixels even where there is nothing to see."""
 CAMERA_GROWS = 4
@@ -26,29 +27,30 @@ CAMERA_PIXELS_A_BYTE = 25
 FORMATS = frozenset({"PNG", "JPEG", "MPO", "TIFF", "BMP", "DIB", "WEBP", "PPM", "GIF", "JPEG2000"})
 """Of Pillow's; others run programs (EPS) or are no pictures."""
 
-_BYTES_OF_MODE = {"1": 1, "L": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
-"""A pixel takes four in every other mode, and where it is converted to colour."""
+_COLOUR = 4
+_GREY = 2
 
 
 class TooLarge(InputError):
     """The picture would cost more than it may."""
 
 
-def check_picture(image: Image.Image, stored: int, usual_pixels: int = 0) -> None:
+def check_picture(image: Image.Image, stored: int, usual_pixels: int = 0, mask: bool = False) -> None:
     """Raise TooLarge for a picture that Pillow has opened and not yet decoded, and InputError for a format that is not read.
 
-    stored: its bytes as they came.  usual_pixels: the largest that this camera has sent, 0 where that is not known.
+    stored: its bytes as they came.  usual_pixels: the largest that this camera has sent, 0 where that is not known.  mask: it stays
+    grey if it is.
     """
     if image.format not in FORMATS:
         raise InputError(f"its format, {image.format}, is not read; use PNG, JPEG, TIFF or BMP")
-    check_pixels(*image.size, stored, _BYTES_OF_MODE.get(image.mode, 4))
+    check_pixels(*image.size, stored, _GREY if mask and image.mode in ("1", "L") else _COLOUR)
     pixels = image.width * image.height
     if usual_pixels and pixels > CAMERA_GROWS * usual_pixels and pixels > CAMERA_PIXELS_A_BYTE * stored:
         raise TooLarge(f"it claims {image.width}x{image.height} pixels in {stored:,} bytes, and the camera's largest so far had "
                        f"{usual_pixels:,}")
 
 
-def check_pixels(width: int, height: int, stored: int = 0, pixel_bytes: int = 4) -> None:
+def check_pixels(width: int, height: int, stored: int = 0, pixel_bytes: int = _COLOUR) -> None:
     """Raise TooLarge for a size that may not be decoded, or made, from ``stored`` bytes."""
     pixels = width * height
     if pixels > MOST_PIXELS:

@@ -46,7 +46,7 @@ class LabelledImage:
             return None
         union = np.zeros(shape, bool)
         for path in self.mask_paths:
-            mask = read_mask(path)
+            mask = read_mask(path, shape)
             if mask.shape != union.shape:
                 raise InputError(
                     f"{path} is {mask.shape[1]}x{mask.shape[0]} but its image {self.path.name} is "

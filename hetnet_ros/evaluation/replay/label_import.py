@@ -89,7 +89,7 @@ def _coco_label(number: int, image: dict, entries: list[dict], categories: dict,
     label = categories[entries[0]["category_id"]]
     if not polygons:
         return FrameLabel(label, boxes=tuple(boxes))
-    check_pixels(int(image["width"]), int(image["height"]), pixel_bytes=1)
+    check_pixels(int(image["width"]), int(image["height"]), pixel_bytes=2)
     mask = np.zeros((int(image["height"]), int(image["width"])), np.uint8)
     cv2.fillPoly(mask, polygons, 255)
     target = masks / f"{number:06d}.png"

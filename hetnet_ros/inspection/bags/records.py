@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import one_line
 from hetnet_ros.plain_yaml import parse_yaml
 
 
@@ -43,6 +44,7 @@ class Losses:
         self._more = 0
 
     def add(self, line: str) -> None:
+        line = one_line(line)
         if line in self._lines:
             return
         if len(self._lines) < self.LIMIT:
