@@ -10,6 +10,8 @@ MOST_SHOWN = 200
 """Characters of a foreign text that are shown at most."""
 MOST_IN_LINE = 1000
 """Characters of a whole message."""
+MOST_IN_NAME = 200
+"""Characters of a name that others may give: of a part, a view, a topic, a frame."""
 
 
 def shown(text: object, most: int = MOST_SHOWN) -> str:
@@ -28,6 +30,11 @@ def one_line(text: object, most: int = MOST_IN_LINE) -> str:
     if len(full) > most:
         full = f"{full[: most * 2 // 3]} ... ({len(full):,} characters) ... {full[-(most // 3):]}"
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in " ".join(full.split()))
+
+
+def fits_name(text: str) -> bool:
+    """Whether ``text`` can be a name, which goes into logs, messages and reports as it is; it may be empty."""
+    return len(text) <= MOST_IN_NAME and text.isprintable()
 
 
 def _escaped(letter: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Callable
 import rclpy
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from hetnet_ros.foreign_text import one_line
 from hetnet_ros.inspection.frozen_camera import FrozenCamera
 from hetnet_ros.inspection.picture_budget import CameraBudget
 from hetnet_ros.inspection.result import Verdict
@@ -213,10 +214,10 @@ class Pipeline:
     def _report(self, examination: Examination) -> None:
         inspection = examination.inspection
         if examination.fault:
-            self._logger.error(f"{inspection.detail}\n{examination.fault}", throttle_duration_sec=_LOG_PERIOD)
+            self._logger.error(f"{one_line(inspection.detail)}\n{examination.fault}", throttle_duration_sec=_LOG_PERIOD)
         elif inspection.verdict is Verdict.UNCERTAIN and inspection.reason != "borderline":
             self._logger.warning(
-                f"UNCERTAIN, {inspection.reason}: {inspection.detail}", throttle_duration_sec=_LOG_PERIOD
+                f"UNCERTAIN, {inspection.reason}: {one_line(inspection.detail)}", throttle_duration_sec=_LOG_PERIOD
             )
 
     def _leave_cuda(self, failed: LoadedModel, parameters: InspectorParameters, cause: Exception) -> None:

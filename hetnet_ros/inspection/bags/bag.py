@@ -8,14 +8,12 @@ from pathlib import Path
 import zstandard
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.foreign_text import shown
+from hetnet_ros.foreign_text import fits_name, shown
 from hetnet_ros.inspection.bags.layout import find_files, is_bag
 from hetnet_ros.inspection.bags.mcap_storage import McapStorage
 from hetnet_ros.inspection.bags.records import BagTopic, Losses, Record
 from hetnet_ros.inspection.bags.sqlite_storage import SqliteStorage
 from hetnet_ros.inspection.bags.unpacking import TooMuch, unpack_zstd
-
-_LONGEST_NAME = 255
 
 __all__ = ["Bag", "is_bag", "open_bag"]
 
@@ -47,7 +45,7 @@ class Bag:
 
     def _is_named(self, topic: BagTopic) -> bool:
         """Whether name and type are such as ROS has; others would only go to a terminal or a file name."""
-        good = all(len(text) <= _LONGEST_NAME and text.isprintable() for text in (topic.name, topic.type))
+        good = fits_name(topic.name) and fits_name(topic.type)
         if not good:
             self.lose(f"a topic with a name or type that ROS does not have: {shown(topic.name, 60)!r}, {shown(topic.type, 60)!r}")
         return good
