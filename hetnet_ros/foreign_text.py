@@ -32,9 +32,9 @@ def one_line(text: object, most: int = MOST_IN_LINE) -> str:
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in " ".join(full.split()))
 
 
-def fits_name(text: str) -> bool:
+def fits_name(text: str, most: int = MOST_IN_NAME) -> bool:
     """Whether ``text`` can be a name, which goes into logs, messages and reports as it is; it may be empty."""
-    return len(text) <= MOST_IN_NAME and text.isprintable()
+    return len(text) <= most and text.isprintable()
 
 
 def _escaped(letter: str) -> str:

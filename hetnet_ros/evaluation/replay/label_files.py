@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.foreign_text import shown
+from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 from hetnet_ros.evaluation.conditions import Condition
 from hetnet_ros.evaluation.output_files import write_file
 from hetnet_ros.evaluation.replay.labels import FrameLabel, Labels, Span
@@ -136,6 +136,9 @@ def _labels(path: Path, topic: str, rows: list[tuple]) -> Labels:
     for where, frame, stamp, label, mask, boxes, part, conditions in rows:
         if label in (None, ""):
             continue  # a line of the template that nobody has filled in
+        for name in (label, part, *conditions, *conditions.values()):
+            if not fits_name(str(name or "")):
+                raise InputError(f"{where}: {shown(name, 60)!r} is no name: write at most {MOST_IN_NAME} printable characters")
         values = tuple((str(axis), str(value)) for axis, value in conditions.items() if value not in (None, ""))
         mask_path = path.parent / str(mask) if mask else None
         if mask_path is not None and not mask_path.is_file():
