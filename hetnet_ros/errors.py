@@ -6,8 +6,20 @@ Everything else is a defect of ours and keeps its traceback.
 """
 
 
+from __future__ import annotations
+
+from hetnet_ros.foreign_text import one_line
+
+
 class InputError(ValueError):
-    """Bad input or bad usage; ``str(error)`` is one line that says what, where and what to do."""
+    """Bad input or bad usage; ``str(error)`` is one line that says what, where and what to do.
+
+    It is one line of bounded length and printable characters whatever texts from elsewhere it quotes, so that it may go to a log,
+    a terminal or a message as it is.
+    """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class Interrupted(KeyboardInterrupt):

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 MOST_SHOWN = 200
 """Characters of a foreign text that are shown at most."""
+MOST_IN_LINE = 1000
+"""Characters of a whole message."""
+MOST_IN_NAME = 200
+"""Characters of a name that others may give: of a part, a view, a topic, a frame."""
 
 
 def shown(text: object, most: int = MOST_SHOWN) -> str:
@@ -17,6 +21,20 @@ def shown(text: object, most: int = MOST_SHOWN) -> str:
     plain = "".join(letter if letter.isprintable() else _escaped(letter) for letter in cut)
     plain = plain if len(plain) <= most else plain[:most]
     return plain if len(full) <= most else f"{plain}... ({len(full):,} characters)"
+
+
+def one_line(text: object, most: int = MOST_IN_LINE) -> str:
+    """A whole message, whatever foreign texts it quotes, as printable characters on one line; of a longer one the beginning and
+    the end, where what happened and what to do stand."""
+    full = str(text)
+    if len(full) > most:
+        full = f"{full[: most * 2 // 3]} ... ({len(full):,} characters) ... {full[-(most // 3):]}"
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in " ".join(full.split()))
+
+
+def fits_name(text: str, most: int = MOST_IN_NAME) -> bool:
+    """Whether ``text`` can be a name, which goes into logs, messages and reports as it is; it may be empty."""
+    return len(text) <= most and text.isprintable()
 
 
 def _escaped(letter: str) -> str:

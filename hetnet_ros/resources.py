@@ -7,7 +7,10 @@ pip both install it as ``share/hetnet_ros/config`` below their prefix.  Looking 
 
 from __future__ import annotations
 
+import functools
 import os
+import stat
+import tempfile
 from pathlib import Path
 
 from hetnet_ros.errors import InputError
@@ -36,7 +39,31 @@ def config_path(name: str) -> Path:
 
 
 def cache_directory() -> Path:
-    """``$HETNET_CACHE``, else ``$XDG_CACHE_HOME/hetnet_ros``, else ``~/.cache/hetnet_ros``."""
+    """``$HETNET_CACHE``, else ``$XDG_CACHE_HOME/hetnet_ros``, else ``~/.cache/hetnet_ros``; a folder of the user's own among the
+    temporary files where the home is not known or no place to write, as for a container's user."""
     if os.environ.get("HETNET_CACHE"):
         return Path(os.environ["HETNET_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hetnet_ros"
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hetnet_ros"
+    except RuntimeError:  # neither HOME nor an entry in the list of users
+        return _temporary_cache()
+    return folder if os.path.isdir(folder) or _may_be_made(folder) else _temporary_cache()
+
+
+def _may_be_made(folder: Path) -> bool:
+    there = next(path for path in folder.absolute().parents if os.path.exists(path))
+    return os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)
+
+
+@functools.cache
+def _temporary_cache() -> Path:
+    """The same for all processes of this user; another's folder of that name is not trusted with what is read as ours."""
+    folder = Path(tempfile.gettempdir()) / f"hetnet_ros_{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+            return folder
+        return Path(tempfile.mkdtemp(prefix="hetnet_ros_"))
+    except OSError:
+        return folder  # nothing can be written anywhere: whoever keeps something there is told so, or does without

@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown
@@ -51,6 +52,16 @@ def read_bytes(path: str | Path, what: str, limit: int, remedy: str = "check the
     if len(data) > limit:  # it grew meanwhile, or tells no size
         raise InputError(f"{name} has more than {_size(limit)}: it is not what it should be; {remedy}")
     return data
+
+
+def open_file(path: str | Path) -> BinaryIO:
+    """The regular file ``path``, to be read piece by piece.  Raises OSError, also for a pipe, a device or a folder."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"it is {kind(mode)}, not a file")
+    return open(descriptor, "rb")
 
 
 def read_text(path: str | Path, what: str, limit: int = TEXT_LIMIT, remedy: str = "check the path") -> str:

@@ -1,4 +1,4 @@
-"""What every test shares: a ROS of its own on this machine, and the fixtures of :mod:`model_fixtures` and
+"""What every test shares: a ROS of its own on this machine, and the fixtures of :mod:`model_fixtures`, :mod:`disk_fixtures` and
 :mod:`bag_fixtures`.
 
 The environment is set when pytest reads this file, before any test module imports rclpy.  Where ROS came as wheels,
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["model_fixtures", "bag_fixtures"]
+pytest_plugins = ["model_fixtures", "bag_fixtures", "disk_fixtures"]
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,14 +1,16 @@
 """Entry point of ``hetnet``: finds the command, imports that one module and turns what happens into an exit code.
 
 Torch and rclpy take seconds to import, so nothing but the chosen command is imported and ``hetnet --help`` answers at
-once.  A user's mistake (:class:`InputError`, wrong flags) is one line on stderr and exit code 2; any other exception is
-our defect and keeps its traceback.
+once.  A user's mistake (:class:`InputError`, wrong flags) is one line on stderr and exit code 2, and so is what the operating
+system refuses (a locked folder, a full disk) wherever it does; any other exception is our defect and keeps its traceback.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
+import errno
 import importlib
 import os
 import sys
@@ -17,6 +19,8 @@ from typing import NoReturn, Sequence
 from hetnet_ros import __version__
 from hetnet_ros.cli import interrupts
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import shown
+from hetnet_ros.user_files import reason
 
 #: Command -> summary.  A command's code is the module ``hetnet_ros.cli.<command>_command``, which has the same text as
 #: ``SUMMARY``, and ``add_arguments(parser)`` and ``run(args) -> int``.
@@ -37,6 +41,13 @@ COMMANDS: dict[str, str] = {
     "doctor": "show what this machine has and what is missing",
 }
 
+REFUSALS = frozenset({
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR,
+    errno.EISDIR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENOTEMPTY, errno.ENXIO, errno.ETXTBSY,
+})
+"""What the operating system says of the user's files and disks.  A file that is not there (ENOENT) is looked for before it is
+opened, so that one is a defect."""
+
 EXIT_INPUT = 2
 EXIT_INTERRUPTED = 130  # as a shell reports SIGINT
 EXIT_BROKEN_PIPE = 141  # and SIGPIPE
@@ -55,21 +66,43 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 2 bad usage or input, 130 interrupted."""
     interrupts.watch_sigint()
+    _print_anything()
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return code
     except InputError as error:
-        return _say(f"hetnet: error: {' '.join(str(error).split())}", EXIT_INPUT)
+        return _say(f"hetnet: error: {error}", EXIT_INPUT)
     except KeyboardInterrupt:
         return _say("hetnet: interrupted", EXIT_INTERRUPTED)
-    except BrokenPipeError:  # the reader, such as head, has gone; leave nothing for the interpreter to flush
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader, such as head, has gone
+        _drop_unwritten()
         return EXIT_BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        where = shown(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else "a file, or the output,"
+        _drop_unwritten()
+        return _say(f"hetnet: error: {where} cannot be used ({reason(error)}); choose another place, or make it accessible", EXIT_INPUT)
     except SystemExit as stop:  # argparse after --help and --version
         if isinstance(stop.code, str):
             raise
         return stop.code or 0
+
+
+def _print_anything() -> None:
+    """A file name that is no UTF-8, or a terminal that knows ASCII alone, must not end a command when it prints."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):  # replaced, or closed
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_unwritten() -> None:
+    """Leave nothing for the interpreter to flush into an output that takes no more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def command_parser(command: str) -> Parser:

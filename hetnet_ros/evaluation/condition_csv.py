@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path, PurePosixPath
 from typing import Iterator
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.conditions import Condition, Conditions
 from hetnet_ros.evaluation.datasets import LabelledDataset
+from hetnet_ros.foreign_text import fits_name
+from hetnet_ros.user_files import read_text
 
 _KEY = "image"
+_LONGEST_CELL = 1000
+"""Characters; paths of images stand in them, too."""
 
 
 def read_condition_csv(path: Path, dataset: LabelledDataset) -> Conditions:
@@ -62,18 +67,15 @@ def _axes(path: Path, header: list[str]) -> tuple[str, ...]:
 
 def _read(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Each line's number and cells, without blanks around them; lines without any text are left out."""
+    reader = csv.reader(io.StringIO(read_text(path, "table of conditions", remedy="check the path, or give a CSV file"), newline=""))
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            for cells in reader:
-                cells = [cell.strip() for cell in cells]
-                if any(cells):
-                    yield reader.line_num, cells
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path of the conditions") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); give a CSV file") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+        for cells in reader:
+            cells = [cell.strip() for cell in cells]
+            if not all(fits_name(cell, _LONGEST_CELL) for cell in cells):
+                raise InputError(f"{path}, line {reader.line_num}: write at most {_LONGEST_CELL} printable characters into a cell")
+            if any(cells):
+                yield reader.line_num, cells
+    except csv.Error as error:
         raise InputError(f"{path} is no CSV in UTF-8 ({error}); save it as such") from None
 
 

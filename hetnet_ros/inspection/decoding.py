@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.picture_budget import check_tiff
 
 JPEG_AND_PNG = ("JPEG", "PNG")
 _JPEG = frozenset({"JPEG", "MPO"})
@@ -51,7 +52,7 @@ def decode(data: bytes | bytearray | memoryview | np.ndarray, formats: Sequence[
 
     formats: those of Pillow's names that may be read, None for all.  deep: colours of 16 bits as uint16.  admit: is shown what the
     header says (format, mode, size) before anything is decoded, and may raise InputError, which passes.
-    Raises Damaged, or Pillow's DecompressionBombError for more pixels than Pillow decodes.
+    Raises Damaged, InputError for a TIFF that promises more than a picture may cost, or Pillow's DecompressionBombError for more pixels than Pillow decodes.
     """
     data = memoryview(data).cast("B")
     try:
@@ -64,7 +65,10 @@ def decode(data: bytes | bytearray | memoryview | np.ndarray, formats: Sequence[
     except (Damaged, InputError, Image.DecompressionBombError):
         raise
     except UnidentifiedImageError:
-        pixels = _float_tiff(data) if formats is None else None
+        pixels = None
+        if formats is None:
+            check_tiff(data)
+            pixels = _float_tiff(data)
         if pixels is None:
             raise UnknownFormat("its format is not known") from None
         return Picture(pixels, lossy=False)

@@ -9,6 +9,7 @@ whole.  Encodings are those of ``sensor_msgs/image_encodings.hpp``.
 from __future__ import annotations
 
 import array
+import functools
 import sys
 from typing import Callable, Protocol
 
@@ -18,6 +19,7 @@ from PIL.Image import DecompressionBombError
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.decoding import JPEG_AND_PNG, Damaged, UnknownFormat, decode
+from hetnet_ros.inspection.picture_budget import TooLarge, check_picture
 from hetnet_ros.inspection.sample_depth import FULL, TooDeep, to_8_bits
 
 
@@ -26,7 +28,8 @@ class BadImage(InputError):
 
     Causes: ``zero_size``, ``unknown_encoding``, ``wrong_size`` (step or amount of data contradicts size and encoding),
     ``truncated`` (data shorter than its header says), ``undecodable`` (compressed data that is damaged, or that no decoder
-    accepts), ``too_deep`` (16-bit values beyond the bits that the model was taught on).
+    accepts), ``too_large`` (compressed data that would become a picture far larger than the camera's), ``too_deep`` (16-bit values
+    beyond the bits that the model was taught on).
     """
 
     def __init__(self, cause: str, text: str) -> None:
@@ -142,18 +145,22 @@ def largest_sample(message: RawImage) -> int | None:
         return None  # told where the message is read
 
 
-def compressed_to_rgb(data: object, image_format: str, bits: int = FULL) -> np.ndarray:
+def compressed_to_rgb(data: object, image_format: str, bits: int = FULL, usual_pixels: int = 0) -> np.ndarray:
     """The pixels of a sensor_msgs/CompressedImage (JPEG or PNG) as uint8 (height, width, 3) RGB.
 
     image_format: the message's ``format``; what image_transport notes there of Bayer patterns and of the order of channels is
-    heeded.  bits: as in :func:`image_to_rgb`.  Raises BadImage.
+    heeded.  bits: as in :func:`image_to_rgb`.  usual_pixels: the largest that this camera has sent, 0 where that is not known.
+    Raises BadImage.
     """
     size = len(data)  # type: ignore[arg-type]
     if size == 0:
         raise BadImage("zero_size", "the compressed image is empty")
     try:
-        pixels = decode(data, JPEG_AND_PNG, deep=bits < FULL).pixels  # type: ignore[arg-type]
-    except (Damaged, DecompressionBombError) as error:
+        admit = functools.partial(check_picture, stored=size, usual_pixels=usual_pixels)
+        pixels = decode(data, JPEG_AND_PNG, deep=bits < FULL, admit=admit).pixels  # type: ignore[arg-type]
+    except (TooLarge, DecompressionBombError) as error:
+        raise BadImage("too_large", f"compressed image of {size} bytes is not decoded: {error}") from None
+    except Damaged as error:
         reason = "neither JPEG nor PNG" if isinstance(error, UnknownFormat) else error
         what = f"compressed image of {size} bytes, format {image_format!r}, cannot be decoded"
         raise BadImage("undecodable", f"{what}: {reason}") from error

@@ -18,14 +18,19 @@ from PIL import Image
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown
 from hetnet_ros.inspection.decoding import Damaged, Picture, UnknownFormat, decode, may_be_deep
+from hetnet_ros.inspection.picture_budget import check_picture, check_tiff
 from hetnet_ros.inspection.sample_depth import FULL, TooDeep, to_8_bits
 from hetnet_ros.own_files import drawn_files
+from hetnet_ros.user_files import MB, read_bytes
 
 #: Suffixes (lower case) that :func:`list_images` takes for images.
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm", ".pnm"})
 
 #: The shortest side, in pixels, below which an image is refused: no teacher's feature map means anything there.
 MIN_SIDE_PX = 16
+
+LARGEST_FILE = 2048 * MB
+"""Bytes: the largest picture that is read, stored without compression at 16 bits and with an alpha channel, has 1,432 MB."""
 
 
 def list_images(folder: str | Path) -> list[Path]:
@@ -89,14 +94,15 @@ def read_rgb(path: str | Path, bits: int = FULL) -> np.ndarray:
     return np.ascontiguousarray(pixels[:, :, :3])
 
 
-def read_mask(path: str | Path) -> np.ndarray:
+def read_mask(path: str | Path, shape: tuple[int, int] | None = None) -> np.ndarray:
     """A ground truth mask as bool (H, W): True where any colour channel is not zero.
 
+    shape: (height, width) of its image, if that is known: a mask of that size is read however little its file weighs.
     In a lossy file (JPEG) compression leaves small values beside every edge, so there True begins at half the range.
     Raises InputError as :func:`read_rgb` does; masks may be of any size.
     """
     path = Path(path)
-    picture = _decode(path, deep=True)
+    picture = _decode(path, deep=True, mask=True, shape=shape)
     pixels = picture.pixels
     if pixels.ndim == 3:
         colours = pixels[:, :, :3] if pixels.shape[2] >= 3 else pixels[:, :, :1]
@@ -106,6 +112,8 @@ def read_mask(path: str | Path) -> np.ndarray:
 
 def largest_sample(path: str | Path) -> int | None:
     """The largest value of a file with 16-bit values; None for any other file, also one that cannot be read."""
+    if not Path(path).is_file():
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on size and metadata
@@ -118,27 +126,28 @@ def largest_sample(path: str | Path) -> int | None:
     return int(pixels.max()) if pixels.dtype.itemsize > 1 and np.issubdtype(pixels.dtype, np.integer) else None
 
 
-def _decode(path: Path, deep: bool = False) -> Picture:
-    """What is stored in a file; deep: colours of 16 bits as they are, not their upper bytes."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder, not an image file") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+def _decode(path: Path, deep: bool = False, mask: bool = False, shape: tuple[int, int] | None = None) -> Picture:
+    """What is stored in a file; deep: colours of 16 bits as they are, not their upper bytes.  mask, shape: as for :func:`read_mask`."""
+    data = read_bytes(path, "image", LARGEST_FILE, "check the path and its permissions")
     if not data:
-        raise InputError(f"{path} cannot be read as an image: the file is empty; write it again or remove it")
+        raise InputError(f"{shown(path)} cannot be read as an image: the file is empty; write it again or remove it")
+
+    def admit(image: Image.Image) -> None:
+        if shape is None or image.size != tuple(shape)[::-1]:
+            check_picture(image, len(data), mask=mask)
+            check_tiff(data)  # tiles may be larger than the picture
+
     try:
-        return decode(data, deep=deep)
+        return decode(data, deep=deep, admit=admit)
     except UnknownFormat:
-        raise InputError(f"{path} cannot be read as an image: its format is not known; use PNG, JPEG, TIFF or BMP") from None
+        raise InputError(f"{shown(path)} cannot be read as an image: its format is not known; use PNG, JPEG, TIFF or BMP") from None
+    except InputError as error:
+        raise InputError(f"{shown(path)} cannot be read as an image: {error}") from None
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path} is too large an image to decode ({error}); store it at a lower resolution") from error
+        raise InputError(f"{shown(path)} is too large an image to decode ({error}); store it at a lower resolution") from error
     except Damaged as error:
         raise InputError(
-            f"{path} cannot be read as an image: it is damaged or cut short ({error}); write it again or remove it"
+            f"{shown(path)} cannot be read as an image: it is damaged or cut short ({error}); write it again or remove it"
         ) from error
 
 

@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Mapping
 
-import yaml
-
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.image_files import read_mask
 from hetnet_ros.inspection.region_of_interest import Region
 from hetnet_ros.inspection.result import Box
+from hetnet_ros.plain_yaml import read_yaml
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +53,7 @@ class Recipe:
 def load_recipe(path: str | Path) -> Recipe:
     """Read a recipe.  Raises InputError for a file that cannot be read or has anything in it that is not known."""
     path = Path(path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"recipe {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"recipe {path} is not valid YAML: {' '.join(str(error).split())}") from None
+    values = read_yaml(path, "recipe")
     if not isinstance(values, dict) or set(values) - {"views", "default"}:
         raise InputError(f"recipe {path} must have the keys 'views' and 'default' and no other")
     views = values.get("views") or {}

@@ -9,11 +9,10 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
 from hetnet_ros.network.config import NetworkConfig
+from hetnet_ros.plain_yaml import read_yaml
 from hetnet_ros.resources import config_folder, config_path
 
 
@@ -136,12 +135,7 @@ def load_preset(name: str) -> Preset:
         path = config_path(f"presets/{name}.yaml")
     else:
         raise InputError(f"there is no preset {name!r}: use one of {', '.join(preset_names())}, or the path of a .yaml file")
-    try:
-        values = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise InputError(f"preset {path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"preset {path} is not valid YAML: {' '.join(str(error).split())}") from None
+    values = read_yaml(path, "preset")
     if not isinstance(values, dict) or {"network", "training"} != set(values) - set(SECTIONS):
         raise InputError(f"preset {path} must have exactly the keys 'network' and 'training', and may have {' and '.join(map(repr, SECTIONS))}")
     sections = {name: values.pop(name) for name in SECTIONS if name in values}

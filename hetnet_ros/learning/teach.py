@@ -6,7 +6,7 @@ norms, remember the places, measure where the stages look, calibrate on the imag
 
 from __future__ import annotations
 
-import tempfile
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import Sequence
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import shown
 from hetnet_ros.inspection.artifact import (
     EXAMPLES, MAX_EXAMPLES, REFERENCES, TAUGHT, ModelCard, TeacherRecord, TrainingSummary, save_artifact)
 from hetnet_ros.inspection.backends.torch_backend import resolve_device
@@ -33,12 +35,14 @@ from hetnet_ros.learning.domain_limits import held_out_distances, image_digests,
 from hetnet_ros.learning.exposure import with_exposure
 from hetnet_ros.learning.feature_cache import fill_cache
 from hetnet_ros.learning.good_images import load_good_images
+from hetnet_ros.learning.disk import check_model_room, save_somewhere
 from hetnet_ros.learning.held_out import learn_places, score_held_out
 from hetnet_ros.learning.preset import Preset
 from hetnet_ros.learning.remember import remember_places
 from hetnet_ros.learning.trainer import Trainer, settle_batch_norm
 from hetnet_ros.network.hetnet import HetNet
 from hetnet_ros.network.weights import resolve_weights
+from hetnet_ros.whole_files import check_output_file
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -102,6 +106,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     parts = good.part_numbers
     folds = folds_for(len(np.unique(parts)), preset.training.calibration)
     kept, held = split(parts, 0 if folds else preset.training.hold_out, seed)
+    check_model_room(output, network, good.images, resume)
     cache = fill_cache(network.teachers, good.images[kept], preset.training, seed, target, progress=progress)
     try:
         trainer = Trainer(network, cache, preset.training, seed, target)
@@ -112,7 +117,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
         network.anomaly_map.align(stage_offsets(network.eval(), good.images[kept], target, seed))
         references = cache.descriptors(MAX_REFERENCES).half()
         if folds:
-            save_checkpoint(checkpoint, trainer, fingerprint(preset, seed, good.images))  # what follows takes as long again
+            _keep(checkpoint, trainer, fingerprint(preset, seed, good.images))  # what follows takes as long again
             scores = cross_scores(lambda: HetNet(preset.network, *weights), cache, good.images, parts, preset.training, folds,
                                   seed, target, progress)
             network.anomaly_map.scale = scores.stages
@@ -133,10 +138,10 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
                               preset.training.views, trainer.loss, folds)
     card = ModelCard(part_name or _name(Path(data)), preset.name, preset.network, records, calibration, domain, summary,
                      crop, good.sample_bits)
-    shown = good.images[held] if len(held) else good.images
-    examples = torch.from_numpy(shown[:: -(-len(shown) // MAX_EXAMPLES)])
-    model_id = save_artifact(output, card, {**network.trained_state(), REFERENCES: references, EXAMPLES: examples,
-                                            TAUGHT: image_digests(good.images[kept])})
+    seen = good.images[held] if len(held) else good.images
+    examples = torch.from_numpy(seen[:: -(-len(seen) // MAX_EXAMPLES)])
+    tensors = {**network.trained_state(), REFERENCES: references, EXAMPLES: examples, TAUGHT: image_digests(good.images[kept])}
+    model_id = save_somewhere(output, lambda path: save_artifact(path, card, tensors))
     checkpoint_path(output).unlink(missing_ok=True)
     return TeachReport(output, model_id, len(good.images), len(kept), len(held), trainer.step, trainer.loss,
                        time.monotonic() - started, calibration, good.skipped, folds, preset.network.brightness,
@@ -167,28 +172,30 @@ def _train(trainer: Trainer, checkpoint: Path, run: str, resume: bool, progress:
     def keep(current: Trainer) -> None:
         nonlocal saved
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
-            save_checkpoint(checkpoint, current, run)
+            _keep(checkpoint, current, run)
             saved = time.monotonic()
 
     try:
         trainer.run(keep, progress)
     except KeyboardInterrupt:
-        save_checkpoint(checkpoint, trainer, run)
+        _keep(checkpoint, trainer, run)
         raise
+
+
+def _keep(checkpoint: Path, trainer: Trainer, run: str) -> None:
+    """Write the checkpoint; where it cannot be written, for instance on a full disk, teaching goes on without and says so."""
+    try:
+        save_checkpoint(checkpoint, trainer, run)
+    except InputError as error:
+        tqdm.write(f"this progress is not kept: {error}", file=sys.stderr)
 
 
 def check_model_output(output: Path) -> None:
     """Refuse an output that cannot be written before minutes are spent on it."""
     if output.suffix != ".safetensors":
-        raise InputError(f"model file {output} must end in .safetensors")
-    if output.is_dir():
-        raise InputError(f"model file {output} is a folder: give a file name")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output.parent):
-            pass
-    except OSError as error:
-        raise InputError(f"cannot write {output}: {error.strerror}") from None
+        raise InputError(f"model file {shown(output)} must end in .safetensors")
+    check_output_file(output)
+    check_output_file(checkpoint_path(output))  # the longer name of the two
 
 
 def _name(data: Path) -> str:

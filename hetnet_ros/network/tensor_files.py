@@ -7,16 +7,17 @@ checked here, and the library gets bytes.
 
 from __future__ import annotations
 
+import errno
 import math
-import os
-import tempfile
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hetnet_ros import strict_json
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown
-from hetnet_ros.user_files import MB, read_bytes, reason
+from hetnet_ros.user_files import MB, read_bytes
+from hetnet_ros.whole_files import whole_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,23 +51,17 @@ def read_tensors(path: str | Path, what: str, limit: int, remedy: str) -> tuple[
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file so that ``path`` is either the old file or the whole new one."""
+    """Write a safetensors file so that ``path`` is either the old file or the whole new one.  Raises InputError where it cannot be
+    written."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    path = Path(path)
-    part = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
-            part = file.name
-        save_file(tensors, part, metadata)
-        os.chmod(part, 0o644)  # temporary files are private; a node may run as another user
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {reason(error)}") from None
-    finally:
-        if part and os.path.exists(part):
-            os.unlink(part)
+    with whole_file(path) as part:
+        try:
+            save_file(tensors, part, metadata)
+        except SafetensorError as error:  # the operating system's refusal, whose number stands in the text alone
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error)) from None
 
 
 def _checked_header(data: bytes) -> dict[str, str]:

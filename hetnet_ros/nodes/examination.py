@@ -18,6 +18,7 @@ import numpy as np
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.frozen_camera import FrozenCamera
 from hetnet_ros.inspection.image_conversion import BadImage, compressed_to_rgb, image_to_rgb
+from hetnet_ros.inspection.picture_budget import CameraBudget
 from hetnet_ros.inspection.region_of_interest import Region, RegionError
 from hetnet_ros.inspection.result import Box, Inspection, Verdict
 from hetnet_ros.nodes.bridge import cv_bridge_fallback
@@ -49,13 +50,15 @@ class Examination:
 class Request:
     """One frame to examine: sensor_msgs/Image or CompressedImage, the model and the region of interest for it.
 
-    frozen: watches the frame's camera for repeated pictures; None: not watched.
+    frozen: watches the frame's camera for repeated pictures; None: not watched.  budget: knows how large its pictures are; None: not
+    known.
     """
 
     message: Any
     model: LoadedModel
     region: Region | None = None
     frozen: FrozenCamera | None = None
+    budget: CameraBudget | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def _prepared(request: Request, parameters: InspectorParameters, now_ns: Callabl
     if refusal is not None:
         return _refused(model, size, refusal, timings, started)
     try:
-        rgb = _decode(message, model.inspector.card.sample_bits)
+        rgb = _decode(message, model.inspector.card.sample_bits, request.budget)
     except BadImage as error:
         return _refused(model, size, Refusal("bad_image", str(error)), timings, started, bad_image=error.cause)
     except Exception as error:  # a decoder's defect must cost one frame, not the node
@@ -180,10 +183,13 @@ def _frozen_refusal(request: Request, stamp_ns: int, frozen_after: int) -> Refus
     )
 
 
-def _decode(message: Any, bits: int) -> np.ndarray:
+def _decode(message: Any, bits: int, budget: CameraBudget | None) -> np.ndarray:
     if hasattr(message, "encoding"):
         return image_to_rgb(message, cv_bridge_fallback(), bits)
-    return compressed_to_rgb(message.data, message.format, bits)
+    rgb = compressed_to_rgb(message.data, message.format, bits, budget.usual_pixels if budget else 0)
+    if budget:
+        budget.note(rgb.shape)
+    return rgb
 
 
 def _roi_refusal(rgb: np.ndarray, roi: Box | None) -> Refusal | None:

@@ -19,6 +19,7 @@ from rclpy.time import Time
 from std_msgs.msg import Header
 
 from hetnet_ros.action import InspectPart
+from hetnet_ros.foreign_text import one_line, shown
 from hetnet_ros.inspection.keep_out import keep_out_box
 from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.nodes.calls import Caller, CallFailed, Goal
@@ -105,12 +106,12 @@ class _Inspection:
             raise InspectionFailed(_REASONS[error.kind], str(error)) from error
         fault = fault_of(status, result, self._part_id, self._since)
         if fault:
-            raise InspectionFailed("malformed_result", fault)
+            raise InspectionFailed("malformed_result", one_line(fault))
         views = tuple(
-            ViewVerdict(v.view_id, Verdict(v.inspection.verdict), v.inspection.reason, v.inspection.model_id)
+            ViewVerdict(shown(v.view_id), Verdict(v.inspection.verdict), shown(v.inspection.reason), shown(v.inspection.model_id))
             for v in result.views
         )
-        return PartVerdict(Verdict(result.verdict), result.reason, result.detail, views, self._zones(result))
+        return PartVerdict(Verdict(result.verdict), one_line(result.reason), one_line(result.detail), views, self._zones(result))
 
     def abandon(self) -> None:
         self._goal.cancel(0.0)

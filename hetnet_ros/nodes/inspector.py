@@ -27,6 +27,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, one_line, shown
 from hetnet_ros.inspection.recipe import Recipe, load_recipe
 from hetnet_ros.nodes import parameters as inspector_parameters
 from hetnet_ros.nodes.diagnostics import Health, diagnostic_statuses
@@ -220,6 +221,8 @@ class Inspector(LifecycleNode):
                 raise InputError(f"the node is {self._state}: set the parameter model and configure it first")
             if not request.model_path:
                 raise InputError("model_path is empty: give the absolute path of a .safetensors model on this machine")
+            if not fits_name(request.part_id):
+                raise InputError(f"part_id is {shown(request.part_id, 60)!r}: give at most {MOST_IN_NAME} printable characters")
             model = load_model(
                 request.model_path, given.device, given.allow_cpu_fallback, given.threads, given.backend, given.public_key
             )
@@ -231,7 +234,7 @@ class Inspector(LifecycleNode):
             if isinstance(error, InputError):
                 response.message = str(error)
             else:
-                response.message = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                response.message = f"{type(error).__name__}: {one_line(error)}"
                 self.get_logger().error(traceback.format_exc())
             self.get_logger().error(f"load_model failed: {response.message}")
         current = self._pipeline.model

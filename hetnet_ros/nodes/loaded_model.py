@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import MOST_IN_NAME, one_line, shown
 
 if TYPE_CHECKING:
     from hetnet_ros.inspection.part_inspector import PartInspector
@@ -27,8 +28,8 @@ class LoadedModel:
 
     @property
     def part_name(self) -> str:
-        """Name of the part in the model's card."""
-        return self.inspector.card.part_name
+        """Name of the part in the model's card, fit for a message."""
+        return shown(self.inspector.card.part_name, MOST_IN_NAME)
 
     @property
     def summary(self) -> str:
@@ -82,4 +83,4 @@ def is_cuda_error(error: BaseException) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return one_line(next((line for line in str(error).splitlines() if line.strip()), type(error).__name__), 300)

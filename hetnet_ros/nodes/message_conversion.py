@@ -6,6 +6,7 @@ from geometry_msgs.msg import Point, Point32
 from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
+from hetnet_ros.foreign_text import one_line
 from hetnet_ros.inspection import result
 from hetnet_ros.inspection.geometry import NoPose
 from hetnet_ros.msg import Defect, Inspection, StageTimings
@@ -18,7 +19,7 @@ def inspection_message(header: Header, inspection: result.Inspection, part_id: s
         header=header,
         verdict=int(inspection.verdict),
         reason=inspection.reason,
-        detail=inspection.detail,
+        detail=one_line(inspection.detail),
         part_id=part_id,
         model_id=inspection.model_id,
         score=float(inspection.score),

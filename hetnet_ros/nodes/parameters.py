@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Iterable, Mapping
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 from hetnet_ros.inspection.backends.interface import CHOICES
 from hetnet_ros.inspection.result import Box
 from hetnet_ros.nodes.declaration import Declaration
@@ -291,6 +292,8 @@ def _build(values: Mapping[str, object]) -> InspectorParameters:
     fields["cameras"] = tuple(fields["cameras"])  # type: ignore[arg-type]
     if any(roi) and (min(roi) < 0 or roi[2] == 0 or roi[3] == 0):
         raise InputError(f"roi is {list(roi)}; x and y must be 0 or more, width and height 1 or more (or all four 0)")
+    if not fits_name(str(fields["part_id"])):
+        raise InputError(f"part_id is {shown(fields['part_id'], 60)!r}: give at most {MOST_IN_NAME} printable characters")
     return InspectorParameters(**fields)  # type: ignore[arg-type]
 
 

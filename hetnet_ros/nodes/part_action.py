@@ -22,12 +22,13 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from std_msgs.msg import Header
 
 from hetnet_ros.action import InspectPart
+from hetnet_ros.foreign_text import one_line
 from hetnet_ros.inspection.multi_view import PartVerdict, thresholds_among
 from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.msg import PartVerdict as PartVerdictMessage
 from hetnet_ros.msg import Thresholds, ViewEvidence
 from hetnet_ros.nodes.parameters import InspectorParameters
-from hetnet_ros.nodes.part_inspection import Evidence, PartGoal, PartInspection, plan_views
+from hetnet_ros.nodes.part_inspection import Evidence, PartGoal, PartInspection, check_names, plan_views
 from hetnet_ros.nodes.pipeline import Pipeline
 
 _LATCHED = QoSProfile(
@@ -100,6 +101,7 @@ class PartInspectionServer:
 
     def _on_goal(self, request: InspectPart.Goal) -> GoalResponse:
         try:
+            check_names(request.part_id, request.view_ids)
             plan_views(request.view_ids, request.min_views, request.max_views)
         except ValueError as error:
             self._logger.warning(f"a goal of inspect_part is refused: {error}")
@@ -227,7 +229,7 @@ class PartInspectionServer:
         else:
             handle.succeed()
         self._logger.info(f"part {message.part_id!r}: {verdict.verdict.name}"
-                          + (f", {verdict.reason}: {verdict.detail}" if verdict.reason else ""))
+                          + (f", {verdict.reason}: {message.detail}" if verdict.reason else ""))
         return result
 
     # ---- messages ----------------------------------------------------------------------------------------------------
@@ -245,7 +247,7 @@ class PartInspectionServer:
         calibration = source.seen.calibration if source else (model.inspector.calibration if model else None)
         elapsed = time.monotonic() - order.accepted
         message = PartVerdictMessage(
-            header=header, verdict=int(verdict.verdict), reason=verdict.reason, detail=verdict.detail,
+            header=header, verdict=int(verdict.verdict), reason=verdict.reason, detail=one_line(verdict.detail),
             part_id=part.goal.part_id or self._parameters().part_id or (model.part_name if model else ""),
             model_id=deciding.message.model_id if deciding else (model.inspector.model_id if model else ""),
             deciding_view=verdict.deciding, p_value=float(verdict.p_value), views=[_view(one) for one in evidence],

@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any, Sequence
 
+from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.multi_view import PartVerdict, SeenView, combine
 from hetnet_ros.inspection.result import Inspection, Verdict
@@ -33,6 +34,13 @@ class PartGoal:
     tries: int = 3
     cameras: frozenset[str] = frozenset()
     rule: str = "bonferroni"
+
+
+def check_names(part_id: str, view_ids: Sequence[str]) -> None:
+    """Raise ValueError, worded for the caller, for names that are no names: they come back in messages, logs and reports."""
+    for what, name in (("part_id", part_id), *(("a view_id", name) for name in view_ids)):
+        if not fits_name(name):
+            raise ValueError(f"{what} is {shown(name, 60)!r}: give at most {MOST_IN_NAME} printable characters")
 
 
 def plan_views(view_ids: Sequence[str], min_views: int, max_views: int) -> tuple[str, ...]:

@@ -16,7 +16,9 @@ from typing import Any, Callable
 import rclpy
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from hetnet_ros.foreign_text import one_line
 from hetnet_ros.inspection.frozen_camera import FrozenCamera
+from hetnet_ros.inspection.picture_budget import CameraBudget
 from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.nodes.examination import Examination, Request, examine
 from hetnet_ros.nodes.frames import Frame, NewestFrames
@@ -60,6 +62,7 @@ class Pipeline:
         self._logger = logger
         self._mailbox = NewestFrames()
         self._frozen: dict[str, FrozenCamera] = {}
+        self._budgets: dict[str, CameraBudget] = {}
         self.part: PartInspection | None = None
         self.views = ViewSettings()
         self._pace = Pace()
@@ -103,6 +106,7 @@ class Pipeline:
             if not self._open:
                 self._epoch += 1
                 self._mailbox.clear()
+                self._budgets = {}  # whoever has set a camera up anew activates the inspector again
                 self._open = True
 
     def close(self) -> None:
@@ -158,7 +162,8 @@ class Pipeline:
     def _request(self, frame: Frame, claim: Claim | None, model: LoadedModel) -> Request:
         own, region = self.views.of(claim.view_id if claim else "")
         frozen = self._frozen.setdefault(frame.camera, FrozenCamera())
-        return Request(frame.message, own or model, region, frozen)
+        budget = self._budgets.setdefault(frame.camera, CameraBudget())
+        return Request(frame.message, own or model, region, frozen, budget)
 
     def _tell(
         self,
@@ -209,10 +214,10 @@ class Pipeline:
     def _report(self, examination: Examination) -> None:
         inspection = examination.inspection
         if examination.fault:
-            self._logger.error(f"{inspection.detail}\n{examination.fault}", throttle_duration_sec=_LOG_PERIOD)
+            self._logger.error(f"{one_line(inspection.detail)}\n{examination.fault}", throttle_duration_sec=_LOG_PERIOD)
         elif inspection.verdict is Verdict.UNCERTAIN and inspection.reason != "borderline":
             self._logger.warning(
-                f"UNCERTAIN, {inspection.reason}: {inspection.detail}", throttle_duration_sec=_LOG_PERIOD
+                f"UNCERTAIN, {inspection.reason}: {one_line(inspection.detail)}", throttle_duration_sec=_LOG_PERIOD
             )
 
     def _leave_cuda(self, failed: LoadedModel, parameters: InspectorParameters, cause: Exception) -> None:

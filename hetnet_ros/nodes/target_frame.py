@@ -10,6 +10,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 from std_msgs.msg import Header
 
+from hetnet_ros.foreign_text import one_line, shown
 from hetnet_ros.nodes.space_conversion import rotation_matrix
 
 _LOOKUP_SECONDS = 0.1
@@ -37,8 +38,8 @@ class TargetFrame:
             ).transform
         except Exception as error:  # tf2's exceptions share no base with anything importable here
             self._node.get_logger().warning(
-                f"no transform from {header.frame_id} to {target}, defects stay in {header.frame_id}: "
-                f"{' '.join(str(error).split())}",
+                f"no transform from {shown(header.frame_id, 60)} to {target}, defects stay in {shown(header.frame_id, 60)}: "
+                f"{one_line(error, 300)}",
                 throttle_duration_sec=_LOG_PERIOD,
             )
             return None

@@ -7,13 +7,14 @@ planner before the arm moves and not in front of the third part.
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import shown
+from hetnet_ros.plain_yaml import read_yaml
 
 BACKENDS = ("virtual_cell", "moveit")
 SAFE_SIDES = ("reject", "reinspect")
@@ -216,14 +217,9 @@ class CellConfig:
 
 def load_cell(path: str | Path) -> CellConfig:
     """Read and check a cell's YAML file.  Raises InputError that names the file, the key and what is allowed."""
-    path = Path(path).expanduser()
-    try:
-        values = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise InputError(f"cell file {path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"cell file {path} is not valid YAML: {' '.join(str(error).split())}") from None
+    path = os.path.expanduser(path)  # pathlib's own raises where no home is known
+    values = read_yaml(path, "cell file")
     try:
         return from_mapping(CellConfig, values, "cell")
     except InputError as error:
-        raise InputError(f"cell file {path}: {error}") from None
+        raise InputError(f"cell file {shown(path)}: {error}") from None

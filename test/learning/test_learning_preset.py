@@ -38,7 +38,7 @@ def test_a_preset_file_that_is_none_is_refused_in_one_line(tmp_path, text, said)
 def test_an_unknown_name_lists_the_presets_and_an_absent_file_is_named():
     with pytest.raises(InputError, match="edge, paper"):
         load_preset("fast")
-    with pytest.raises(InputError, match="nowhere.yaml cannot be read"):
+    with pytest.raises(InputError, match="nowhere.yaml does not exist"):
         load_preset("nowhere.yaml")
 
 

@@ -93,7 +93,7 @@ def test_mistakes_are_told_in_one_line(tmp_path, values, path, value, words):
 @pytest.mark.parametrize("station", ["reject", "reinspect"])
 def test_the_good_bin_is_a_place_of_its_own(tmp_path, values, station):
     values["arm"]["backend"] = "moveit"
-    values["stations"]["good"] = values["stations"][station]
+    values["stations"]["good"] = dict(values["stations"][station])
     with pytest.raises(InputError, match="keep them apart"):
         load_cell(write(tmp_path, values))
 
@@ -112,7 +112,7 @@ def test_a_file_that_is_no_cell_is_told_so(tmp_path, content):
     with pytest.raises(InputError, match="cell file") as refused:
         load_cell(path)
     assert "\n" not in str(refused.value)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="does not exist"):
         load_cell(tmp_path / "absent.yaml")
 
 

@@ -10,11 +10,13 @@ preparation script and the description in the authors' repository (Zou et al., "
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.datasets.labelled import GOOD, LabelledDataset, LabelledImage
+from hetnet_ros.user_files import read_text
 
 LAYOUT = "an object of VisA (Data/Images/Normal, and ../split_csv/1cls.csv)"
 
@@ -59,14 +61,12 @@ def _split(path: Path) -> list[_Line]:
     name = path.resolve().name
     table = path.resolve().parent / "split_csv" / "1cls.csv"
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if not set(_COLUMNS) <= set(reader.fieldnames or ()):
-                raise InputError(f"{table}, line 1: expected the columns {', '.join(_COLUMNS)}; use VisA's own table")
-            rows = [(reader.line_num, row) for row in reader if row["object"] == name]
-    except OSError:
-        raise InputError(f"{table} cannot be read; VisA's split_csv folder must lie beside its objects") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+        text = read_text(table, "VisA's table", remedy="VisA's split_csv folder must lie beside its objects")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        if not set(_COLUMNS) <= set(reader.fieldnames or ()):
+            raise InputError(f"{table}, line 1: expected the columns {', '.join(_COLUMNS)}; use VisA's own table")
+        rows = [(reader.line_num, row) for row in reader if row["object"] == name]
+    except csv.Error as error:
         raise InputError(f"{table} is no CSV ({error}); use VisA's own table") from None
     if not rows:
         raise InputError(f"{table} lists no images of '{name}'; is this folder named as VisA names it?")

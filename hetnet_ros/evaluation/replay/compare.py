@@ -7,7 +7,6 @@ are drawn together, because they are one sample and not several.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from scipy.stats import rankdata
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.datasets.labelled import GOOD
 from hetnet_ros.evaluation.replay.json_file import FORMAT
+from hetnet_ros.plain_json import read_json
 
 DRAWS = 1000
 #: Figure -> whether more is better, and what it is.
@@ -126,7 +126,7 @@ def parse_gate(text: str) -> Gate:
 def load_result(path: Path) -> LoadedReplay:
     """A result that ``hetnet replay --json`` wrote.  Raises InputError for anything else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, "result", "make one with hetnet replay --json")
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise InputError(f"{path} is no result of hetnet replay (format {FORMAT}); make one with hetnet replay --json")
         frames = {(str(frame["topic"]), int(frame["index"])): frame for frame in content["frames"]}
@@ -134,13 +134,9 @@ def load_result(path: Path) -> LoadedReplay:
             if frame["verdict"] not in ("PASS", "REJECT", "UNCERTAIN"):
                 raise ValueError(f"verdict {frame['verdict']!r}")
             frame["label"], frame["part"], frame["score"], frame["raw_score"], frame["stamp"]
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; make one with hetnet replay --json") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})") from None
     except InputError:
         raise
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged or no result of hetnet replay ({type(error).__name__}: {error})") from None
     return LoadedReplay(path, content, frames)
 

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 from hetnet_ros.evaluation.conditions import Condition
 from hetnet_ros.evaluation.output_files import write_file
 from hetnet_ros.evaluation.replay.labels import FrameLabel, Labels, Span
 from hetnet_ros.inspection.bags.layout import storage_files
 from hetnet_ros.inspection.result import Box
+from hetnet_ros.plain_json import parse_json
+from hetnet_ros.user_files import read_text
 
 FORMAT = "hetnet-labels-1"
 _COLUMNS = ("frame", "stamp", "label", "mask", "box", "part")
@@ -46,16 +49,7 @@ def find_label_file(bag: Path) -> Path | None:
 
 def read_labels(path: Path) -> Labels:
     """The labels in a JSON or CSV file.  Raises InputError, with the place, for one that cannot be read or used."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such label file; check the path, or make one with hetnet label") from None
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder: give a label file, JSON or CSV") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check its permissions") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text in UTF-8 ({error.reason}); save it as such") from None
+    text = read_text(path, "label file", remedy="check the path, or make one with hetnet label")
     return _from_json(path, text) if text.lstrip()[:1] in ("{", "[") else _from_csv(path, text)
 
 
@@ -104,10 +98,7 @@ def _relative(mask: Path, labels: Path) -> str:
 
 
 def _from_json(path: Path, text: str) -> Labels:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON ({error}); save it again") from None
+    content = parse_json(text, f"label file {shown(path)}")
     if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content.get("frames"), list):
         raise InputError(f"{path} is no label file: it must be an object with \"format\": \"{FORMAT}\" and a list "
                          "\"frames\"; a COCO file goes through hetnet label --import")
@@ -155,6 +146,9 @@ def _labels(path: Path, topic: str, rows: list[tuple]) -> Labels:
     for where, frame, stamp, label, mask, boxes, part, conditions in rows:
         if label in (None, ""):
             continue  # a line of the template that nobody has filled in
+        for name in (label, part, *conditions, *conditions.values()):
+            if not fits_name(str(name or "")):
+                raise InputError(f"{where}: {shown(name, 60)!r} is no name: write at most {MOST_IN_NAME} printable characters")
         values = tuple((str(axis), str(value)) for axis, value in conditions.items() if value not in (None, ""))
         mask_path = path.parent / str(mask) if mask else None
         if mask_path is not None and not mask_path.is_file():

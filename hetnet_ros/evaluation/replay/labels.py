@@ -44,7 +44,7 @@ class FrameLabel:
         if not self.is_defective:
             return None
         if self.mask_path is not None:
-            mask = read_mask(self.mask_path)
+            mask = read_mask(self.mask_path, shape)
             if mask.shape != tuple(shape):
                 raise InputError(f"{self.mask_path} is {mask.shape[1]}x{mask.shape[0]} but its frame is "
                                  f"{shape[1]}x{shape[0]}; masks must have their frame's size")

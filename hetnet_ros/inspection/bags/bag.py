@@ -8,10 +8,12 @@ from pathlib import Path
 import zstandard
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import fits_name, shown
 from hetnet_ros.inspection.bags.layout import find_files, is_bag
 from hetnet_ros.inspection.bags.mcap_storage import McapStorage
 from hetnet_ros.inspection.bags.records import BagTopic, Losses, Record
 from hetnet_ros.inspection.bags.sqlite_storage import SqliteStorage
+from hetnet_ros.inspection.bags.unpacking import TooMuch, unpack_zstd
 
 __all__ = ["Bag", "is_bag", "open_bag"]
 
@@ -37,12 +39,19 @@ class Bag:
         self._packed = found.packed_messages
         self._storages = [_storage(file, self._losses) for file in found.files]
         try:
-            self.topics = _merged(topic for storage in self._storages for topic in storage.topics())
+            self.topics = _merged(topic for storage in self._storages for topic in storage.topics() if self._is_named(topic))
         except OSError as error:
             raise InputError(f"{path} cannot be read ({error.strerror}); check its permissions") from None
         if not self.topics:
             why = f" ({self.losses[0]})" if self.losses else ""
             raise InputError(f"{path}: no topic can be read from this bag{why}; record it again or restore the file")
+
+    def _is_named(self, topic: BagTopic) -> bool:
+        """Whether name and type are such as ROS has; others would only go to a terminal or a file name."""
+        good = fits_name(topic.name) and fits_name(topic.type)
+        if not good:
+            self.lose(f"a topic with a name or type that ROS does not have: {shown(topic.name, 60)!r}, {shown(topic.type, 60)!r}")
+        return good
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -55,14 +64,13 @@ class Bag:
 
     def records(self, topics: Collection[str]) -> Iterator[Record]:
         """The messages on ``topics`` in the order of recording."""
-        unpack = zstandard.ZstdDecompressor()
         for storage in self._storages:
             try:
                 for record in storage.records(set(topics)):
                     if self._packed or record.data[:4] == _ZSTD:  # a message that is not packed begins with a zero byte
                         try:
-                            data = unpack.decompressobj().decompress(record.data)
-                        except (zstandard.ZstdError, MemoryError) as error:
+                            data = unpack_zstd(record.data)
+                        except (zstandard.ZstdError, TooMuch, MemoryError) as error:
                             self.lose(f"a message on {record.topic} cannot be unpacked ({error})")
                             continue
                         record = Record(record.topic, record.type, record.log_ns, data)

@@ -13,16 +13,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import yaml
-
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.bags.records import Losses
 from hetnet_ros.inspection.image_files import natural_order
+from hetnet_ros.plain_yaml import parse_yaml
+from hetnet_ros.user_files import read_text
 
 SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
 METADATA = "metadata.yaml"
 _KEY = "rosbag2_bagfile_information"
 _ROS1 = b"#ROSBAG V"
+_MOST_VALUES = 200_000
+"""A recording of a week that was split every minute has 150,000."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,9 @@ def _from_metadata(folder: Path, losses: Losses) -> tuple[list[str], bool]:
         content = _content(path)
         # The names may carry the folder they were recorded into.
         return [PurePosixPath(str(name)).name for name in content["relative_file_paths"]], _packs_messages(content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError, ValueError, RecursionError):
-        losses.add(f"{METADATA} cannot be read: took the storage files in the folder by name")
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        why = f" ({error})" if isinstance(error, InputError) else ""
+        losses.add(f"{METADATA} cannot be read: took the storage files in the folder by name{why}")
         return [], False
 
 
@@ -144,13 +147,12 @@ def _packed(metadata: Path, name: str) -> bool:
     try:
         content = _content(metadata)
         return _packs_messages(content) and any(str(file).endswith(name) for file in content["relative_file_paths"])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError, ValueError, RecursionError):
+    except (TypeError, KeyError, AttributeError, ValueError):  # InputError among them
         return False
 
 
 def _content(path: Path) -> dict:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(path.read_text(encoding="utf-8"), loader)[_KEY]
+    return parse_yaml(read_text(path, "bag's metadata"), METADATA, _MOST_VALUES)[_KEY]
 
 
 def _packs_messages(content: dict) -> bool:

@@ -7,21 +7,26 @@ begins, reading goes on at the next chunk that the index at the file's end names
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 import zstandard
 from mcap.exceptions import EndOfFile
-from mcap.reader import SeekingReader
-from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Schema
-from mcap.stream_reader import MAGIC_SIZE, StreamReader, breakup_chunk
+from mcap.opcode import Opcode
+from mcap.records import Channel, Chunk, ChunkIndex, DataEnd, Footer, McapRecord, Message, Schema, Statistics
+from mcap.stream_reader import MAGIC_SIZE, StreamReader, get_chunk_data_stream
 from mcap.summary import Summary
 
 from hetnet_ros.inspection.bags.records import BagTopic, Losses, Record, is_reliable
+from hetnet_ros.inspection.bags.unpacking import LARGEST, RATIO, BoundedStream, most_unpacked, unpack_lz4, unpack_zstd
+from hetnet_ros.user_files import MB, open_file
 
-_LARGEST = 1 << 30
-"""Bytes of a record or of an unpacked chunk from which a length is taken for damage; recorders write megabytes."""
+_FOOTER_SIZE = 29
+_FREE = 16 * MB
+"""Bytes that a file which is packed as a whole may become, however small it is."""
 
 
 class McapStorage:
@@ -87,7 +92,7 @@ class McapStorage:
                     f"{summary.statistics.message_count} messages could not be read"
                 )
 
-    def _data_section(self, stream: IO[bytes], summary: Summary | None) -> Iterator[McapRecord]:
+    def _data_section(self, stream: BoundedStream, summary: Summary | None) -> Iterator[McapRecord]:
         chunks = sorted(index.chunk_start_offset for index in summary.chunk_indexes) if summary else []
         begin = MAGIC_SIZE
         while True:
@@ -111,32 +116,41 @@ class McapStorage:
                 if not begin:
                     return
 
-    def _unpacked(self, chunk: Chunk, began: int) -> list[McapRecord]:
+    def _unpacked(self, chunk: Chunk, began: int) -> Iterator[McapRecord]:
+        """The chunk's records one by one, since millions of tiny ones take far more memory than their bytes."""
         try:
-            if chunk.uncompressed_size > _LARGEST:
-                raise ValueError(f"it claims {chunk.uncompressed_size} bytes")
-            return breakup_chunk(chunk, validate_crc=True)
+            unpack = {"zstd": unpack_zstd, "lz4": unpack_lz4}.get(chunk.compression)
+            if unpack is not None:
+                chunk = replace(chunk, compression="", data=unpack(chunk.data, chunk.uncompressed_size))
+            elif chunk.compression:
+                raise ValueError(f"its compression {chunk.compression!r} is not known")
+            get_chunk_data_stream(chunk, validate_crc=True)
+            stream = io.BytesIO(chunk.data)
+            records = _Records(stream, len(chunk.data)).records
+            while stream.tell() < len(chunk.data):
+                yield next(records)
         except Exception as error:  # decompressors and parsers raise many types on bad data
             self._losses.add(f"{self.path.name}: the chunk at byte {began} is damaged ({_brief(error)}) and left out")
-            return []
 
-    def _open(self) -> IO[bytes]:
-        raw = self.path.open("rb")
+    def _open(self) -> BoundedStream:
+        raw = open_file(self.path)
+        size = os.fstat(raw.fileno()).st_size
         if self.path.suffix != ".zstd":
-            return raw
-        return zstandard.ZstdDecompressor().stream_reader(raw, closefd=True, read_across_frames=True)
+            return BoundedStream(raw, min(size, LARGEST))
+        unpacked = zstandard.ZstdDecompressor().stream_reader(raw, closefd=True, read_across_frames=True)
+        return BoundedStream(unpacked, most_unpacked(size, _FREE), max(_FREE, RATIO * size))
 
 
 class _PlacedReader:
     """A stream reader that knows where its current record begins."""
 
-    def __init__(self, stream: IO[bytes], begin: int) -> None:
-        if isinstance(stream, zstandard.ZstdDecompressionReader):
-            _exactly(stream, begin)
-        else:
+    def __init__(self, stream: BoundedStream, begin: int) -> None:
+        if stream.seekable:
             stream.seek(begin)
+        else:
+            _exactly(stream, begin)
         self._stream = stream
-        self._reader = StreamReader(stream, skip_magic=True, emit_chunks=True, record_size_limit=_LARGEST)
+        self._reader = _Records(stream, LARGEST)
         self.began = begin
 
     def records(self) -> Iterator[McapRecord]:
@@ -146,21 +160,56 @@ class _PlacedReader:
             self.began = end
 
 
-def _exactly(stream: IO[bytes], size: int) -> bytes:
+class _Records(StreamReader):
+    """The records of a stream; chunks are given as they are and not unpacked."""
+
+    def __init__(self, stream: BoundedStream | io.BytesIO, most: int) -> None:
+        super().__init__(stream, skip_magic=True, emit_chunks=True, record_size_limit=most)
+
+    def _read_record(self, opcode: int, length: int) -> McapRecord | None:
+        if opcode == 0:  # no record has it; a hole in the file has nothing else
+            raise ValueError("zeros in place of a record")
+        if opcode in (Opcode.ATTACHMENT, Opcode.METADATA, Opcode.MESSAGE_INDEX):
+            return None  # of no use here; it is passed over
+        return super()._read_record(opcode, length)
+
+
+def _exactly(stream: BoundedStream, size: int) -> bytes:
     data = stream.read(size)
     if len(data) < size:
         raise EndOfFile()
     return data
 
 
-def _summary(stream: IO[bytes]) -> Summary | None:
+def _summary(stream: BoundedStream) -> Summary | None:
     """The index at the file's end; None where it is absent or damaged."""
-    if isinstance(stream, zstandard.ZstdDecompressionReader):
+    if not stream.seekable:
         return None  # packed as a whole: its end is only found by unpacking everything
     try:
-        return SeekingReader(stream, record_size_limit=_LARGEST).get_summary()
+        stream.seek(-(_FOOTER_SIZE + MAGIC_SIZE), os.SEEK_END)
+        footer = next(_Records(stream, LARGEST).records)
+        if not isinstance(footer, Footer) or not footer.summary_start:
+            return None
+        stream.seek(footer.summary_start)
+        summary = Summary()
+        for record in _Records(stream, LARGEST).records:
+            if isinstance(record, (Chunk, Message)):
+                return None  # not the summary, whatever the footer says
+            _note(record, summary)
+        return summary
     except Exception:  # a cut or damaged end; the data section says the rest
         return None
+
+
+def _note(record: McapRecord, summary: Summary) -> None:
+    if isinstance(record, Statistics):
+        summary.statistics = record
+    elif isinstance(record, Schema):
+        summary.schemas[record.id] = record
+    elif isinstance(record, Channel):
+        summary.channels[record.id] = record
+    elif isinstance(record, ChunkIndex):
+        summary.chunk_indexes.append(record)
 
 
 def _topic(channel: Channel, schemas: dict[int, Schema], count: int | None) -> BagTopic:

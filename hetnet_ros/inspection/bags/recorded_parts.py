@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 
+from hetnet_ros.foreign_text import fits_name
 from hetnet_ros.inspection.bags.bag import Bag
 
 INSPECTION = "hetnet_ros/msg/Inspection"
@@ -20,6 +21,8 @@ def recorded_parts(bag: Bag) -> dict[int, str]:
     for record in bag.records(topics) if topics else ():
         try:
             stamp, part = _stamp_and_part(record.data)
+            if not fits_name(part):
+                raise IndexError(len(part))
         except (struct.error, IndexError, UnicodeDecodeError):
             bag.lose(f"a message on {record.topic} cannot be read for its part_id")
             continue

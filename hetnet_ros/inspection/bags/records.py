@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
+from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import one_line
+from hetnet_ros.plain_yaml import parse_yaml
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Losses:
         self._more = 0
 
     def add(self, line: str) -> None:
+        line = one_line(line)
         if line in self._lines:
             return
         if len(self._lines) < self.LIMIT:
@@ -55,6 +58,10 @@ class Losses:
         return (*self._lines, *more)
 
 
+_MOST_PROFILE_VALUES = 5000
+"""A publisher's profile has about 30, and a topic rarely ten publishers."""
+
+
 def is_reliable(profiles: Any) -> bool:
     """Whether the offered QoS profiles of a topic ask for reliable delivery.
 
@@ -62,8 +69,8 @@ def is_reliable(profiles: Any) -> bool:
     from 9 on a word.  True where nothing can be read.
     """
     try:
-        profiles = yaml.safe_load(profiles) if isinstance(profiles, str) else profiles
+        profiles = parse_yaml(profiles, "QoS profiles", _MOST_PROFILE_VALUES) if isinstance(profiles, str) else profiles
         kinds = [str(profile["reliability"]).lower() for profile in profiles or ()]
-    except (yaml.YAMLError, TypeError, KeyError):
+    except (InputError, TypeError, KeyError):
         return True
     return not any(kind in ("2", "best_effort") for kind in kinds)

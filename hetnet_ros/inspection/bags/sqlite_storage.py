@@ -4,6 +4,8 @@ Rows are read by their number and not through the index over time, so that a dam
 page only the messages on it.  With ``writable_schema`` on, SQLite reads a file that is shorter than its header says.
 Nothing is ever written beside a recording, which may lie in a folder where nobody may: a log or journal of a recorder that was
 killed is worked off in a copy.
+Only real tables with plain columns are read: what is called ``messages`` may else be a query without an end, and a value
+that is longer than the file is none.
 """
 
 from __future__ import annotations
@@ -21,8 +23,11 @@ from urllib.parse import quote
 import zstandard
 
 from hetnet_ros.inspection.bags.records import BagTopic, Losses, Record, is_reliable
-from hetnet_ros.user_files import reason
+from hetnet_ros.inspection.bags.unpacking import FREE, RATIO, BoundedStream, TooMuch
+from hetnet_ros.user_files import MB, open_file, reason
 
+_COLUMNS = {"messages": ("topic_id", "timestamp", "data"), "topics": ("id", "name", "type", "offered_qos_profiles")}
+_MOST_TOPICS = 10_000
 _MOST_SKIPS = 60
 """How often a damaged place is jumped over, twice as far each time in a row, before the rest is given up."""
 
@@ -51,15 +56,20 @@ class SqliteStorage:
                     self._losses.add(f"{self.path.name}: messages of a topic that is not described")
 
     def _rows(self, database: sqlite3.Connection) -> Iterator[tuple[object, object, object]]:
-        query = "SELECT rowid, topic_id, timestamp, data FROM messages WHERE rowid > ? ORDER BY rowid"
+        # The length is known without the value, which is left where it is if it is too long.
+        query = ("SELECT rowid, topic_id, timestamp, CASE WHEN typeof(data) = 'blob' AND length(data) <= ? THEN data END "
+                 "FROM messages WHERE rowid > ? ORDER BY rowid")
         last, step = -1, 1
         for _ in range(_MOST_SKIPS):
             try:
-                for rowid, *row in database.execute(query, (last,)):
+                _check_table(database, "messages")
+                for rowid, *row in database.execute(query, (self._size, last)):
+                    if rowid <= last:
+                        raise sqlite3.DatabaseError("its pages lead in a circle")
                     last, step = rowid, 1
                     yield tuple(row)
                 return
-            except (sqlite3.DatabaseError, OverflowError) as error:
+            except (sqlite3.DatabaseError, OverflowError, MemoryError) as error:
                 self._losses.add(f"{self.path.name} is damaged after message {max(last, 0)} ({error})")
                 last, step = last + step, 2 * step
                 if last >= 1 << 62:
@@ -69,17 +79,19 @@ class SqliteStorage:
     def _topics(self, database: sqlite3.Connection) -> dict[int, tuple[BagTopic, str]]:
         found = {}
         try:
+            _check_table(database, "topics")
             for number, name, kind, profiles in database.execute(
-                "SELECT id, name, type, offered_qos_profiles FROM topics"
+                f"SELECT id, name, type, offered_qos_profiles FROM topics LIMIT {_MOST_TOPICS}"
             ):
                 found[number] = (BagTopic(str(name), str(kind), None, is_reliable(profiles)), str(kind))
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, MemoryError) as error:
             self._losses.add(f"{self.path.name}: its list of topics cannot be read ({error})")
         return found
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         with contextlib.ExitStack() as stack:
+            open_file(self.path).close()  # no pipe or device, which SQLite would wait for
             path, mode = self._readable(stack)
             try:
                 database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{mode}", uri=True)
@@ -87,8 +99,12 @@ class SqliteStorage:
                 raise OSError(errno.EIO, str(error)) from None
             stack.callback(database.close)
             database.text_factory = lambda text: text.decode(errors="replace")
-            with contextlib.suppress(sqlite3.DatabaseError):
-                database.execute("PRAGMA writable_schema = ON")
+            self._size = path.stat().st_size
+            if hasattr(database, "setlimit"):  # Python 3.11
+                database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(self._size, MB))
+            for setting in ("trusted_schema = OFF", "mmap_size = 0", "writable_schema = ON"):
+                with contextlib.suppress(sqlite3.DatabaseError):
+                    database.execute(f"PRAGMA {setting}")
             yield database
 
     def _readable(self, stack: contextlib.ExitStack) -> tuple[Path, str]:
@@ -114,10 +130,14 @@ class SqliteStorage:
     def _unpack(self, folder: Path) -> Path:
         """The file unpacked, because SQLite cannot read a stream; of a damaged one as much as comes out."""
         target = folder / "bag.db3"
-        with self.path.open("rb") as packed, target.open("wb") as plain:
+        size = self.path.stat().st_size
+        most = max(FREE, RATIO * size)
+        with open_file(self.path) as packed, target.open("wb") as plain:
+            stream = BoundedStream(zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True), MB, most)
             try:
-                zstandard.ZstdDecompressor().copy_stream(packed, plain)
-            except zstandard.ZstdError as error:
+                while piece := stream.read(MB):
+                    plain.write(piece)
+            except (zstandard.ZstdError, TooMuch) as error:
                 self._losses.add(f"{self.path.name} is damaged or cut short ({error})")
         return target
 
@@ -126,3 +146,14 @@ def _logs_ahead(path: Path) -> bool:
     """Whether the database keeps a write-ahead log, which SQLite makes even to read; bytes 18 and 19 of the file say so."""
     with path.open("rb") as file:
         return 2 in file.read(20)[18:]
+
+
+def _check_table(database: sqlite3.Connection, name: str) -> None:
+    """Raise DatabaseError unless ``name`` is a table with the columns that are read, and these hold what was written."""
+    found = database.execute("SELECT type, rootpage FROM sqlite_master WHERE name = ? COLLATE NOCASE", (name,)).fetchall()
+    if len(found) != 1 or found[0][0] != "table" or not found[0][1]:
+        raise sqlite3.DatabaseError(f"{name} is no table" if found else f"there is no table {name}")
+    columns = {row[1].lower(): row[6] for row in database.execute(f"PRAGMA table_xinfo({name})")}
+    wrong = [column for column in _COLUMNS[name] if columns.get(column, 0)] + [c for c in columns if c == "rowid"]
+    if wrong:
+        raise sqlite3.DatabaseError(f"column {wrong[0]} of {name} is computed")
