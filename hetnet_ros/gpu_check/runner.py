@@ -43,7 +43,7 @@ class Runner:
             for part in parts:
                 own = part.limit(self._settings.quick)
                 limit = self._limits.get(part.name, own + (left if part.takes_rest else 0))
-                reason = self._reason_against(part, limit)
+                reason = self._reason_against(part)
                 if not reason:
                     self._say(f"{part.name}: {part.title.replace('`', '')} (at most {limit:.0f} s)")
                 result = PartResult(part.name, part.title, SKIPPED, reason) if reason else self._run(part, limit)
@@ -56,8 +56,8 @@ class Runner:
                              for part in parts if part.name not in done]
             raise
 
-    def _reason_against(self, part: Part, limit: float) -> str:
-        if limit <= 0:
+    def _reason_against(self, part: Part) -> str:
+        if self._settings.quick and not part.quick_s and part.name not in self._limits:
             return "left out by --quick"
         for need in part.needs:
             found = next((result for result in self.results if result.name == need), None)
@@ -203,6 +203,6 @@ def _last_line(log: Path) -> str:
 
 
 def _text(row: Row) -> str:
-    figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in row.figures.items())
+    figures = ", ".join(f"{name.replace('_', ' ')} {value}" if name != "value" else str(value) for name, value in row.figures.items())
     said = f"{'not here' if row.state == SKIPPED else row.state.upper()}: {row.reason}" if row.state != OK else ""
     return f"{row.name}: {'; '.join(filter(None, (figures, said)))}"

@@ -140,7 +140,8 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
                                             TAUGHT: image_digests(good.images[kept])})
     checkpoint_path(output).unlink(missing_ok=True)
     return TeachReport(output, model_id, len(good.images), len(kept), len(held), trainer.step, trainer.loss,
-                       time.monotonic() - started, calibration, good.skipped, folds, preset.network.brightness, filled - begun, trained - filled)
+                       time.monotonic() - started, calibration, good.skipped, folds, preset.network.brightness,
+                       filled - begun, trained - filled)
 
 
 def _from_bag(bag: BagSource, size: int, progress: bool, crop: Crop) -> GoodImages:
