@@ -16,7 +16,7 @@ class OnnxBackend:
 
     device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.  threads: CPU threads, 0 for one per core.  TensorRT keeps
     its engines, which take minutes to build, in the cache.
-    Raises InputError where onnxruntime or its provider is missing.
+    Raises InputError where onnxruntime or its provider is missing, or a provider that is listed does not load.
     """
 
     def __init__(self, path: Path, kind: BackendKind, device: str = "auto", threads: int = 0) -> None:
@@ -30,6 +30,12 @@ class OnnxBackend:
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors only; it warns about every operator that a provider leaves to the CPU
         self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
+        if wanted not in self._session.get_providers():  # it goes on with the others, and says so on stderr at most
+            if kind.compiled or device != "auto":
+                raise InputError(f"backend {kind.name} on {device}: {wanted} is listed by this onnxruntime but did not load: install the "
+                                 "CUDA, cuDNN and TensorRT libraries that it was built for, or use device cpu and another backend")
+            self.device = "cpu"
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, images: np.ndarray) -> NetworkOutput:
