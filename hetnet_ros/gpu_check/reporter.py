@@ -21,6 +21,8 @@ from hetnet_ros.foreign_text import shown
 from hetnet_ros.gpu_check.record import FAILED, SKIPPED, Row
 
 _LOST = ("CUDA error", "CUDA failure", "device-side assert", "CUBLAS_STATUS", "CUDNN_STATUS")
+_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "Failed to allocate memory")
+"""What torch and ONNX Runtime say of a card's memory, and of the host's."""
 
 
 class NotHere(Exception):
@@ -68,6 +70,8 @@ class Reporter:
         self._write({"begin": name, "table": table})
         try:
             yield
+        except NotHere as error:
+            self.absent(table, name, str(error))
         except Exception as error:
             traceback.print_exc()
             self.failed(table, name, why(error))
@@ -106,4 +110,4 @@ def free_memory() -> None:
 
 
 def _no_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error)
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _MEMORY)

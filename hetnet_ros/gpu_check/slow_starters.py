@@ -7,6 +7,7 @@ from hetnet_ros.gpu_check.models import model_for
 from hetnet_ros.gpu_check.plan import Part, Settings
 from hetnet_ros.gpu_check.reporter import NotHere, Reporter
 from hetnet_ros.gpu_check.speed import LATENCY, measure_backend
+from hetnet_ros.inspection.backends.onnx_backend import ProviderNotLoaded
 
 _MODELS = (("edge", 384), ("edge", 512), ("paper", 384), ("paper", 512))
 
@@ -20,4 +21,7 @@ def measure(settings: Settings, part: Part, report: Reporter) -> None:
     named = {f"{preset}, {size} px": (preset, size) for preset, size in _MODELS}
     for row in report.remaining(list(named)):
         with report.unit(LATENCY, row):
-            measure_backend(model_for(settings, *named[row], report), backend, settings, report, row)
+            try:
+                measure_backend(model_for(settings, *named[row], report), backend, settings, report, row)
+            except ProviderNotLoaded as error:  # every onnxruntime-gpu lists TensorRT; few machines have it
+                raise NotHere(str(error)) from None

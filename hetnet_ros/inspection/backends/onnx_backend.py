@@ -11,6 +11,10 @@ from hetnet_ros.inspection.backends.interface import BackendKind, NetworkOutput,
 from hetnet_ros.resources import cache_directory
 
 
+class ProviderNotLoaded(InputError):
+    """An execution provider that onnxruntime lists, and whose libraries are not here."""
+
+
 class OnnxBackend:
     """Runs an exported ``.onnx``; not re-entrant.
 
@@ -33,8 +37,9 @@ class OnnxBackend:
         wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
         if wanted not in self._session.get_providers():  # it goes on with the others, and says so on stderr at most
             if kind.compiled or device != "auto":
-                raise InputError(f"backend {kind.name} on {device}: {wanted} is listed by this onnxruntime but did not load: install the "
-                                 "CUDA, cuDNN and TensorRT libraries that it was built for, or use device cpu and another backend")
+                raise ProviderNotLoaded(
+                    f"backend {kind.name} on {device}: {wanted} is listed by this onnxruntime but did not load: "
+                    "install the CUDA, cuDNN and TensorRT libraries that it was built for, or use device cpu and another backend")
             self.device = "cpu"
         self._input = self._session.get_inputs()[0].name
 
