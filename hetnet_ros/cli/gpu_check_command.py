@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from hetnet_ros.evaluation.output_files import check_output_file
     from hetnet_ros.gpu_check.plan import Settings, chosen
-    from hetnet_ros.gpu_check.record import FAILED
+    from hetnet_ros.gpu_check.record import OK
     from hetnet_ros.gpu_check.runner import Runner
     from hetnet_ros.resources import cache_directory
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         parts = chosen(args.only)
         try:
             runner.run(parts[:1])
-            if runner.results[0].state == FAILED and device != "cpu":
+            if runner.results[0].state != OK and device != "cpu":
                 raise InputError(f"{runner.results[0].reason}; see nvidia-smi, or try the command without a card: --device cpu")
             runner.run(parts[1:])
         except KeyboardInterrupt:

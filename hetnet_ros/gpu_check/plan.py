@@ -43,12 +43,12 @@ MACHINE = "machine"
 """The part without which nothing else is run."""
 
 PARTS: tuple[Part, ...] = (
-    Part(MACHINE, "Machine", f"{_ROOM}.machine", 25, 20),
-    Part("pictures", "Pictures of the virtual cell", f"{_ROOM}.pictures", 25, 20),
+    Part(MACHINE, "Machine", f"{_ROOM}.machine", 30, 25),
+    Part("pictures", "Pictures of the virtual cell", f"{_ROOM}.pictures", 25, 15),
     Part("model", "A model for the speed parts", f"{_ROOM}.models", 30, 25, ("pictures",)),
     Part("parity", "The same answers as the CPU in float32", f"{_ROOM}.parity", 45, 35, ("pictures", "model")),
     _speed("edge", 384, 45, 30, ("model",)),
-    Part("node", "Node: stamp to verdict", "hetnet_ros.nodes.node_rates", 60, 30, ("model",)),
+    Part("node", "Node: stamp to verdict", "hetnet_ros.nodes.node_rates", 55, 30, ("model",)),
     Part("teach", "Teaching a part", f"{_ROOM}.teaching", 45, 20, ("pictures",)),
     Part("host", "Decoding and preprocessing on the host", f"{_ROOM}.host", 10),
     _speed("edge", 512, 30),
