@@ -9,8 +9,8 @@ import platform
 from datetime import datetime, timezone
 
 from hetnet_ros import __version__
+from hetnet_ros.errors import InputError
 from hetnet_ros.gpu_check.plan import Part, Settings
-from hetnet_ros.gpu_check.record import FAILED
 from hetnet_ros.gpu_check.reporter import Reporter, why
 from hetnet_ros.inspection.this_machine import nvidia_driver, processor, usable_cores
 
@@ -30,8 +30,7 @@ def measure(settings: Settings, part: Part, report: Reporter) -> None:
         try:
             _try_card(settings.device)
         except Exception as error:  # torch raises many kinds; its words are what the user needs
-            report.end(FAILED, f"torch {torch.__version__} cannot use {settings.device}: {why(error)}")
-            return
+            raise InputError(f"torch {torch.__version__} cannot use {settings.device}: {why(error)}") from error
         card = torch.cuda.get_device_properties(torch.device(settings.device))
         tell("card", f"{card.name}, {card.total_memory / 2**30:.0f} GiB, compute capability {card.major}.{card.minor}")
         tell("driver", f"{nvidia_driver()}; CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}")

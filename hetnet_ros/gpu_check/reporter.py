@@ -21,6 +21,8 @@ from hetnet_ros.foreign_text import shown
 from hetnet_ros.gpu_check.record import FAILED, SKIPPED, Row
 
 _LOST = ("CUDA error", "CUDA failure", "device-side assert", "CUBLAS_STATUS", "CUDNN_STATUS")
+_MOST = 400
+"""Characters of a reason: what torch says of a missing driver is long, and worth it."""
 _MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "Failed to allocate memory")
 """What torch and ONNX Runtime say of a card's memory, and of the host's."""
 
@@ -50,19 +52,19 @@ class Reporter:
 
     def failed(self, table: str, name: str, reason: str, **figures: float | int | str) -> None:
         """A row that is wrong, with the figures that show it, if any."""
-        self._row(Row(table, name, {column: _finite(value) for column, value in figures.items()}, FAILED, shown(reason)))
+        self._row(Row(table, name, {column: _finite(value) for column, value in figures.items()}, FAILED, shown(reason, _MOST)))
 
     def absent(self, table: str, name: str, reason: str) -> None:
         """A row of something that this machine does not have."""
-        self._row(Row(table, name, {}, SKIPPED, shown(reason)))
+        self._row(Row(table, name, {}, SKIPPED, shown(reason, _MOST)))
 
     def note(self, text: str) -> None:
         """One line that belongs to the part's tables."""
-        self._write({"note": shown(text, 400)})
+        self._write({"note": shown(text, _MOST)})
 
     def end(self, state: str, reason: str = "") -> None:
         """The last line."""
-        self._write({"end": state, "reason": shown(reason)})
+        self._write({"end": state, "reason": shown(reason, _MOST)})
 
     @contextmanager
     def unit(self, table: str, name: str) -> Iterator[None]:

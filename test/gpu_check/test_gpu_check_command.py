@@ -142,6 +142,9 @@ class Without:
     def __init__(self, finder):
         self.finder = finder
 
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
     def find_spec(self, name, path=None, target=None):
         absent = ("mcap", "zstandard", "rosbags", "onnx", "onnxruntime", "openvino", "rclpy")
         return None if name.split(".")[0] in absent else self.finder.find_spec(name, path, target)
@@ -156,4 +159,4 @@ print("loaded")
 """)
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=120)
-    assert done.stdout == "loaded\n", done.stderr
+    assert done.stdout.endswith("loaded\n"), done.stderr
