@@ -40,8 +40,6 @@ def measure(settings: Settings, part: Part, report: Reporter) -> None:
     if random:
         report.note(f"teachers {' and '.join(random)}: {RANDOM}")
     with report.unit(TABLE, row):
-        if settings.device != "cpu":
-            torch.cuda.reset_peak_memory_stats(torch.device(settings.device))
         model = settings.folder / "taught.safetensors"
         done = teach(data, model, preset, device=settings.device, paths=paths,
                      progress=False)

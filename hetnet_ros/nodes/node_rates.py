@@ -63,10 +63,11 @@ def measure(settings: Settings, part: Part, report: Reporter) -> None:
     model = model_for(settings, *SHARED, report)
     backend = fastest_backend(settings, allowed_backends(settings)) or "torch"
     report.note(f"edge, 384 px, backend {backend}")
+    device = _only_card(settings.device)
     loads = {load.name: load for load in loads_for(settings)}
     names = report.remaining(list(loads))
     for cameras in dict.fromkeys(loads[name].cameras for name in names):
-        inspector = start_inspector(model, settings.device, 0, backend, NAMESPACE, camera_names(cameras))
+        inspector = start_inspector(model, device, 0, backend, NAMESPACE, camera_names(cameras))
         try:
             with Listener(NAMESPACE) as listener:
                 for name in names:
@@ -75,6 +76,15 @@ def measure(settings: Settings, part: Part, report: Reporter) -> None:
                             _under_load(loads[name], inspector, listener, settings.folder, report)
         finally:
             stop(inspector)
+
+
+def _only_card(device: str) -> str:
+    """The node's word for the device.  It knows ``cuda`` alone, so another card than the first becomes the only one that it sees."""
+    number = int(device.partition(":")[2] or 0)
+    if number:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible[number] if number < len(visible) else str(number)
+    return device.partition(":")[0]
 
 
 def camera_names(count: int) -> tuple[str, ...]:
