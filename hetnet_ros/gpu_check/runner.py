@@ -120,7 +120,9 @@ class Runner:
             return code
 
     def _environment(self) -> dict[str, str]:
-        own = {"HETNET_CACHE": str(self._settings.folder / "cache"), "PYTHONUNBUFFERED": "1",
+        work = self._settings.folder
+        own = {"HETNET_CACHE": str(work / "cache"), "TORCHINDUCTOR_CACHE_DIR": str(work / "inductor"),
+               "TRITON_CACHE_DIR": str(work / "triton"), "PYTHONUNBUFFERED": "1",
                "PYTHONPATH": os.pathsep.join(filter(None, (str(_SOURCES), os.environ.get("PYTHONPATH"))))}
         return {**os.environ, **own, **({} if self._settings.hub else {"HF_HUB_OFFLINE": "1"})}
 

@@ -26,8 +26,8 @@ from hetnet_ros.inspection.part_inspector import PartInspector, View
 
 LATENCY, RATE = "latency", "throughput"
 BATCHES = (1, 2, 4, 8)
-_SECONDS, _QUICK_SECONDS = 2.5, 1.0
-"""For each backend's latency; a batch's rate gets a quarter of it."""
+_SECONDS, _SHORT_SECONDS = 2.0, 1.0
+"""For each backend's latency, with the shared model and elsewhere; a batch's rate gets a quarter of it."""
 _MOST_RUNS, _FEWEST_RUNS = 300, 5
 
 
@@ -43,16 +43,17 @@ def measure(settings: Settings, part: Part, report: Reporter) -> None:
             continue
         with report.unit(LATENCY, name):
             exports.make(name)
-            p50 = measure_backend(model, name, settings, report, name)
+            shared = (preset, size) == SHARED and not settings.quick
+            p50 = measure_backend(model, name, settings, report, name, _SECONDS if shared else _SHORT_SECONDS)
             if (preset, size) == SHARED:
                 _remember(settings, name, p50)
 
 
-def measure_backend(model: Path, name: str, settings: Settings, report: Reporter, row: str) -> float:
+def measure_backend(model: Path, name: str, settings: Settings, report: Reporter, row: str,
+                    seconds: float = _SHORT_SECONDS) -> float:
     """Both rows of one backend; returns its median latency, ms."""
     before = _card_mb(settings.device)
     inspector = open_backend(model, name, settings.device)
-    seconds = _QUICK_SECONDS if settings.quick else _SECONDS
     messages = [_message(seed) for seed in range(max(BATCHES))]
     whole, stages = [], []
     for run in _runs(seconds):

@@ -44,7 +44,7 @@ class Load:
 
 def loads_for(settings: Settings) -> list[Load]:
     """What is tried: 60 Hz on a card; on a CPU, what two cores can do."""
-    rate, seconds = (60.0, 4.0) if settings.device != "cpu" else (3.0, 2.0 if settings.quick else 4.0)
+    rate, seconds = (60.0, 3.0) if settings.device != "cpu" else (3.0, 2.0 if settings.quick else 4.0)
     sizes = ((640, 480),) if settings.quick else ((640, 480), (1280, 1024))
     return [Load(cameras, *size, rate / (cameras if settings.device == "cpu" else 1), seconds)
             for cameras in (1, 4) for size in sizes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -147,6 +148,15 @@ def test_the_libraries_words_for_want_of_memory_are_known(text):
 def test_the_limits_keep_the_check_within_eight_minutes_and_the_quick_one_within_three():
     assert sum(part.limit(False) for part in PARTS) <= 8 * 60
     assert sum(part.limit(True) for part in PARTS) <= 3 * 60
+
+
+def test_the_documentation_has_every_part_with_its_limit():
+    text = (ROOT / "docs" / "gpu.md").read_text()
+    rows = [line.split("|")[1:3] for line in text.splitlines() if line.startswith("| `")]
+    found = {name: limit for names, limits in rows
+             for name, limit in zip(re.findall(r"`([\w-]+)`", names), limits.replace(" and what the others left", "").split(","))}
+    assert {name: limit.strip() for name, limit in found.items()} == {
+        part.name: "likewise" if part.name == "tensorrt" else f"{part.limit_s:g}" for part in PARTS}
 
 
 def test_a_part_brings_those_it_needs():
