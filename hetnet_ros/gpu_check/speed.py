@@ -28,7 +28,8 @@ LATENCY, RATE = "latency", "throughput"
 BATCHES = (1, 2, 4, 8)
 _SECONDS, _SHORT_SECONDS = 2.0, 1.0
 """For each backend's latency, with the shared model and elsewhere; a batch's rate gets a quarter of it."""
-_MOST_RUNS, _FEWEST_RUNS = 300, 5
+_MOST_RUNS, _FEWEST_RUNS, _FEWEST_SIDE_RUNS = 300, 5, 3
+"""How often, whatever the time: most and fewest runs for the latency, fewest for the map and for a batch's rate."""
 
 
 def measure(settings: Settings, part: Part, report: Reporter) -> None:
@@ -56,7 +57,7 @@ def measure_backend(model: Path, name: str, settings: Settings, report: Reporter
     inspector = open_backend(model, name, settings.device)
     messages = [_message(seed) for seed in range(max(BATCHES))]
     whole, stages = [], []
-    for run in _runs(seconds):
+    for run in _runs(seconds, _FEWEST_RUNS):
         begun = time.perf_counter()
         rgb = image_to_rgb(messages[run % len(messages)])
         decoded = time.perf_counter()
@@ -96,11 +97,11 @@ def _message(seed: int, width: int = 640, height: int = 480) -> SimpleNamespace:
     return message
 
 
-def _runs(seconds: float) -> Iterator[int]:
+def _runs(seconds: float, fewest: int = _FEWEST_SIDE_RUNS) -> Iterator[int]:
     """Counts for so long, but neither fewer nor more often than is of use."""
     end = time.monotonic() + seconds
     for run in range(_MOST_RUNS):
-        if run >= _FEWEST_RUNS and time.monotonic() > end:
+        if run >= fewest and time.monotonic() > end:
             return
         yield run
 
