@@ -16,7 +16,6 @@ import dataclasses
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,10 +25,13 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
+from hetnet_ros.errors import InputError
+from hetnet_ros.gpu_check.models import quick, write_discs
+from hetnet_ros.inspection.this_machine import processor, usable_cores
+from hetnet_ros.nodes import node_load
+from hetnet_ros.nodes.node_load import Listener, isolate, start, stop
+
 NAMESPACE = "/node_latency"
-START_SECONDS = 120.0
-"""Longest wait for the node to load its model and to be discovered."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +47,6 @@ class Load:
 def main() -> int:
     arguments = _parser().parse_args()
     isolate()
-    if arguments.publish:
-        return publish_images(arguments.publish, arguments.width, arguments.height)
     with tempfile.TemporaryDirectory() as folder:
         model = arguments.model or teach_quickly(Path(folder), arguments.preset)
         loads = (
@@ -71,85 +71,40 @@ def main() -> int:
     return 0
 
 
-def isolate() -> None:
-    """A ROS domain of this run's own, on this machine only, unless the environment says otherwise."""
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-
-
 def measure(load: Load, inspector: subprocess.Popen, arguments: argparse.Namespace) -> dict[str, object]:
     """Run a camera at the load's rate and time what comes back; ms."""
-    import rclpy
-    from rclpy.executors import SingleThreadedExecutor
-    from rclpy.node import Node
     from std_srvs.srv import SetBool
 
-    from hetnet_ros.msg import Inspection
+    from hetnet_ros.nodes import load_camera
 
-    rclpy.init()
-    node = Node("listener", namespace=NAMESPACE)
-    latencies: list[float] = []
-    inference: list[float] = []
-    refused: list[str] = []
-
-    def note(message: Inspection) -> None:
-        now = node.get_clock().now().nanoseconds
-        latencies.append((now - message.header.stamp.sec * 1e9 - message.header.stamp.nanosec) / 1e6)
-        inference.append(message.timings.preprocess + message.timings.inference + message.timings.postprocess)
-        if not np.isfinite(message.score):
-            refused.append(f"{message.reason}: {message.detail}")
-
-    node.create_subscription(Inspection, "inspector/inspection", note, 50)
-    client = node.create_client(SetBool, "inspector/enable")
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    spinner = threading.Thread(target=executor.spin)
-    spinner.start()
-    camera = start(
-        "camera",
-        [
-            sys.executable,
-            str(Path(__file__).resolve()),
-            "--publish",
-            str(load.rate),
-            "--width",
-            str(arguments.width),
-            "--height",
-            str(arguments.height),
-        ],
-    )
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while len(latencies) < 3 or not client.service_is_ready():
-            for name, process in (("inspector", inspector), ("camera", camera)):
-                if process.poll() is not None:
-                    raise SystemExit(f"the {name} ended with code {process.returncode}")
-            if time.monotonic() > deadline:
-                raise SystemExit(f"no verdict within {START_SECONDS:g} s")
-            time.sleep(0.05)
-        time.sleep(2.0)  # past the first, slower inferences
-        latencies.clear()
-        inference.clear()
-        before = resident_mb(inspector)
-        enable = _time_calls(client, SetBool.Request(data=True), load) if load.call_enable else time.sleep(load.seconds)
-        growth = resident_mb(inspector) - before
-        if refused:
-            raise SystemExit(f"the inspector gave no score for {len(refused)} images: {refused[-1]}")
-        result: dict[str, object] = {
-            "offered_hz": load.rate,
-            "verdicts_hz": round(len(latencies) / load.seconds, 2),
-            "latency_ms": summary(latencies),
-            "inspection_ms": summary(inference),
-            "rss_growth_mb": round(growth, 1),
-        }
-        if enable:
-            result["enable_ms"] = summary(enable)
-        return result
-    finally:
-        stop(camera)
-        executor.shutdown()
-        spinner.join(5)
-        rclpy.try_shutdown()
+    with Listener(NAMESPACE) as listener:
+        client = listener.node.create_client(SetBool, "inspector/enable")
+        camera = start("camera", load_camera.command(NAMESPACE, "image", load.rate, arguments.width, arguments.height))
+        try:
+            listener.wait(lambda: len(listener.arrivals) >= 3 and client.service_is_ready(), {"inspector": inspector, "camera": camera})
+            time.sleep(2.0)  # past the first, slower inferences
+            listener.arrivals.clear()
+            before = resident_mb(inspector)
+            enable = _time_calls(client, SetBool.Request(data=True), load) if load.call_enable else time.sleep(load.seconds)
+            growth = resident_mb(inspector) - before
+            arrivals = list(listener.arrivals)
+        except InputError as error:
+            raise SystemExit(str(error)) from None
+        finally:
+            stop(camera)
+    refused = [arrival.fault for arrival in arrivals if arrival.fault]
+    if refused:
+        raise SystemExit(f"the inspector gave no score for {len(refused)} images: {refused[-1]}")
+    result: dict[str, object] = {
+        "offered_hz": load.rate,
+        "verdicts_hz": round(len(arrivals) / load.seconds, 2),
+        "latency_ms": summary([arrival.latency_ms for arrival in arrivals]),
+        "inspection_ms": summary([arrival.inspection_ms for arrival in arrivals]),
+        "rss_growth_mb": round(growth, 1),
+    }
+    if enable:
+        result["enable_ms"] = summary(enable)
+    return result
 
 
 def _time_calls(client: object, request: object, load: Load) -> list[float]:
@@ -167,71 +122,16 @@ def _time_calls(client: object, request: object, load: Load) -> list[float]:
     return taken
 
 
-def publish_images(rate: float, width: int, height: int) -> int:
-    """The camera's process: a noisy disc on a plate, another one each time, stamped just before it is published."""
-    from rclpy.node import Node
-    from rclpy.qos import QoSProfile, ReliabilityPolicy
-    from sensor_msgs.msg import Image
-
-    from hetnet_ros.inspection.image_conversion import fill_image
-    from hetnet_ros.nodes.process import run_node
-
-    def make_node() -> Node:
-        node = Node("camera", namespace=NAMESPACE)
-        publisher = node.create_publisher(Image, "image", QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
-        messages = []
-        for index in range(8):
-            message = Image()
-            message.header.frame_id = "camera_optical_frame"
-            fill_image(message, disc(width, height, index), "rgb8")
-            messages.append(message)
-        count = iter(range(sys.maxsize))
-
-        def publish() -> None:
-            message = messages[next(count) % len(messages)]
-            message.header.stamp = node.get_clock().now().to_msg()
-            publisher.publish(message)
-
-        node.create_timer(1.0 / rate, publish)
-        return node
-
-    return run_node(make_node, [], threads=2)
-
-
-def disc(width: int, height: int, seed: int) -> np.ndarray:
-    """uint8 (height, width, 3): a bright disc with sensor noise."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:height, 0:width]
-    inside = (x - width / 2) ** 2 + (y - height / 2) ** 2 < (0.35 * height) ** 2
-    image = np.where(inside[:, :, None], (185, 175, 165), (90, 90, 90)) + rng.normal(0, 4, (height, width, 3))
-    return np.clip(image, 0, 255).astype(np.uint8)
-
-
 def teach_quickly(folder: Path, preset_name: str, images: int = 12, steps: int = 2) -> Path:
     """A model of the preset's full size taught in a few steps: as fast as a good one, and good for nothing else."""
-    from PIL import Image
-
     from hetnet_ros.learning.preset import load_preset
     from hetnet_ros.learning.teach import teach
 
     good = folder / "good"
-    good.mkdir()
-    for seed in range(images):
-        Image.fromarray(disc(320, 240, 100 + seed)).save(good / f"{seed}.png")
-    preset = load_preset(preset_name)
-    preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=steps, epochs=0, views=1))
+    write_discs(good, images)
     print(f"teaching a quick {preset_name} model for the measurement ...", flush=True)
-    teach(good, folder / "quick.safetensors", preset, device="cpu", progress=False)
+    teach(good, folder / "quick.safetensors", quick(load_preset(preset_name), steps), device="cpu", progress=False)
     return folder / "quick.safetensors"
-
-
-def start(name: str, command: list[str]) -> subprocess.Popen:
-    """Start a process of this package; its log goes to stderr."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
-    try:
-        return subprocess.Popen(command, env=environment)
-    except OSError as error:
-        raise SystemExit(f"the {name} could not be started: {error}") from error
 
 
 def resident_mb(process: subprocess.Popen) -> float:
@@ -242,21 +142,7 @@ def resident_mb(process: subprocess.Popen) -> float:
 
 def start_inspector(model: Path, device: str, threads: int, backend: str) -> subprocess.Popen:
     """The node as a process of its own, active as soon as its model is loaded."""
-    values = {"model": model, "device": device, "autostart": "true", "threads": threads, "backend": backend,
-              "frozen_after": 0}  # the camera shows few pictures in turn, and dropped ones may bring the same twice in a row
-    parameters = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
-    command = [sys.executable, "-m", "hetnet_ros.cli.main", "run", "inspector", "--ros-args", "-r", f"__ns:={NAMESPACE}"]
-    return start("inspector", command + parameters)
-
-
-def stop(process: subprocess.Popen) -> None:
-    """End a process that :func:`start` started."""
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    return node_load.start_inspector(model, device, threads, backend, NAMESPACE)
 
 
 def summary(values: list[float]) -> dict[str, float]:
@@ -275,18 +161,9 @@ def machine() -> dict[str, object]:
     """What the figures were measured on."""
     import torch
 
-    names = (
-        [
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ]
-        if Path("/proc/cpuinfo").exists()
-        else []
-    )
     return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cpu": processor(),
+        "cores": usable_cores(),
         "load_average": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -328,7 +205,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=480)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    parser.add_argument("--publish", type=float, help=argparse.SUPPRESS)  # this file is also the camera's process
     return parser
 
 

@@ -19,6 +19,7 @@ from typing import Callable
 
 from hetnet_ros import __version__
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.this_machine import nvidia_driver, processor, usable_cores
 
 SUMMARY = "show what this machine has and what is missing"
 
@@ -77,13 +78,7 @@ def _library(module: str) -> Finding:
 
 
 def _processor() -> Finding:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        model = platform.processor() or platform.machine()
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Finding(OK, "CPU", f"{model}, {usable} cores usable")
+    return Finding(OK, "CPU", f"{processor()}, {usable_cores()} cores usable")
 
 
 def _gpu() -> Finding:
@@ -93,20 +88,11 @@ def _gpu() -> Finding:
         if torch.cuda.is_available():
             devices = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
             names = ", ".join(f"{d.name} ({d.total_memory / 2**30:.0f} GiB)" for d in devices)
-            return Finding(OK, "GPU", f"{names}, driver {_driver()}, torch for CUDA {torch.version.cuda}")
+            return Finding(OK, "GPU", f"{names}, driver {nvidia_driver()}, torch for CUDA {torch.version.cuda}")
         built = f"torch is built for CUDA {torch.version.cuda}" if torch.version.cuda else "torch is built without CUDA"
     except Exception:  # reported with the library
         built = "torch does not import"
     return Finding(NOTE, "GPU", f"none that torch can use ({built}); everything runs on the CPU")
-
-
-def _driver() -> str:
-    """Version of NVIDIA's kernel driver."""
-    try:
-        first = Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
-    except (OSError, IndexError):
-        return "not known"
-    return next((word for word in first.split() if word[0].isdigit() and "." in word), "not known")
 
 
 def _backends() -> list[Finding]:

@@ -22,7 +22,7 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown
 from hetnet_ros.user_files import reason
 
-#: Command -> summary.  A command's code is the module ``hetnet_ros.cli.<command>_command``, which has the same text as
+#: Command -> summary.  A command's code is the module ``hetnet_ros.cli.<command>_command`` (``_`` for ``-``), which has the same text as
 #: ``SUMMARY``, and ``add_arguments(parser)`` and ``run(args) -> int``.
 COMMANDS: dict[str, str] = {
     "train": "teach a part from defect-free images",
@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "export": "turn a model into one graph for another runtime, checked against torch",
     "sign": "sign models, so that inspectors with the public key take no others",
     "bench": "measure how fast a model runs on this machine, by backend",
+    "gpu-check": "prove a GPU: same answers as the CPU, speed by backend, teaching, node rates",
     "demo": "teach a virtual part, inspect 20 parts over ROS 2, show the verdicts",
     "run": "start one of the ROS 2 nodes without a launch file",
     "doctor": "show what this machine has and what is missing",
@@ -127,7 +128,7 @@ def _run(argv: list[str]) -> int:
 
 
 def _module(command: str):
-    return importlib.import_module(f"hetnet_ros.cli.{command}_command")
+    return importlib.import_module(f"hetnet_ros.cli.{command.replace('-', '_')}_command")
 
 
 def _top_parser() -> Parser:

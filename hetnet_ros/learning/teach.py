@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 import numpy as np
 import torch
@@ -26,7 +26,6 @@ from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.domain import MAX_REFERENCES
 from hetnet_ros.inspection.sample_depth import FULL
 from hetnet_ros.learning.alignment import stage_offsets
-from hetnet_ros.learning.bag_images import BagSource, load_bag_images
 from hetnet_ros.learning.calibrate import check_rate, fit_calibration
 from hetnet_ros.learning.checkpoint import (
     check_checkpoint_place, checkpoint_path, fingerprint, load_checkpoint, read_checkpoint, save_checkpoint)
@@ -34,8 +33,8 @@ from hetnet_ros.learning.cross import cross_scores, folds_for
 from hetnet_ros.learning.domain_limits import held_out_distances, image_digests, learn_limits, left_out_distances
 from hetnet_ros.learning.exposure import with_exposure
 from hetnet_ros.learning.feature_cache import fill_cache
-from hetnet_ros.learning.good_images import load_good_images
 from hetnet_ros.learning.disk import check_model_room, save_somewhere
+from hetnet_ros.learning.good_images import GoodImages, load_good_images
 from hetnet_ros.learning.held_out import learn_places, score_held_out
 from hetnet_ros.learning.preset import Preset
 from hetnet_ros.learning.remember import remember_places
@@ -43,6 +42,9 @@ from hetnet_ros.learning.trainer import Trainer, settle_batch_norm
 from hetnet_ros.network.hetnet import HetNet
 from hetnet_ros.network.weights import resolve_weights
 from hetnet_ros.whole_files import check_output_file
+
+if TYPE_CHECKING:
+    from hetnet_ros.learning.bag_images import BagSource
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -55,6 +57,7 @@ class TeachReport:
     with ``folds`` > 0, where further models scored each part without having seen it.  brightness: what each image is brought to,
     0 to 1; 0: images are taken as they are.  copies: images that are copies of others, and count for nothing beside them.
     sample_bits: how many of 16 the pictures use; largest_sample: the largest 16-bit value in them, None where they have none.
+    features_seconds, steps_seconds: of the teachers' features and of the optimiser's steps, without those of further models.
     """
 
     model: Path
@@ -72,6 +75,8 @@ class TeachReport:
     copies: int = 0
     sample_bits: int = FULL
     largest_sample: int | None = None
+    features_seconds: float = 0.0
+    steps_seconds: float = 0.0
 
 
 def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: str = "auto", part_name: str | None = None,
@@ -96,7 +101,7 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
         read_checkpoint(checkpoint_path(output))  # what is not there is said before the features are computed
     target = resolve_device(device)
     size = preset.network.image_size
-    good = load_bag_images(bag, size, progress, crop, bits) if bag else load_good_images(
+    good = _from_bag(bag, size, progress, crop, bits) if bag else load_good_images(
         Path(data), size, preset.training.max_images, progress, paths, crop, bits)
     asked, preset = preset, with_exposure(preset, good.images)
     weights = [resolve_weights(t.model, (weight_files or {}).get(t.model))
@@ -107,11 +112,14 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     folds = folds_for(len(np.unique(parts)), preset.training.calibration)
     kept, held = split(parts, 0 if folds else preset.training.hold_out, seed)
     check_model_room(output, network, good.images, resume)
+    begun = time.monotonic()
     cache = fill_cache(network.teachers, good.images[kept], preset.training, seed, target, progress=progress)
+    filled = time.monotonic()
     try:
         trainer = Trainer(network, cache, preset.training, seed, target)
         checkpoint = checkpoint_path(output)
         _train(trainer, checkpoint, fingerprint(preset, seed, good.images), resume, progress)
+        trained = time.monotonic()
         settle_batch_norm(network, cache, target)
         remember_places(network, cache, preset.training.views, target)
         network.anomaly_map.align(stage_offsets(network.eval(), good.images[kept], target, seed))
@@ -145,7 +153,13 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     checkpoint_path(output).unlink(missing_ok=True)
     return TeachReport(output, model_id, len(good.images), len(kept), len(held), trainer.step, trainer.loss,
                        time.monotonic() - started, calibration, good.skipped, folds, preset.network.brightness,
-                       good.copies, good.sample_bits, good.largest_sample)
+                       good.copies, good.sample_bits, good.largest_sample, filled - begun, trained - filled)
+
+
+def _from_bag(bag: BagSource, size: int, progress: bool, crop: Crop, bits: int | None) -> GoodImages:
+    from hetnet_ros.learning.bag_images import load_bag_images  # its libraries are of no use to those who teach from pictures
+
+    return load_bag_images(bag, size, progress, crop, bits)
 
 
 def split(parts: np.ndarray, hold_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

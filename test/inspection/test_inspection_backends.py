@@ -275,6 +275,22 @@ def test_devices_that_are_not_there_are_said(exported, name, device, said):
         open_graph(Graph.read(exported["openvino" if name == "openvino" else "onnx"]), BACKENDS[name], device)
 
 
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_provider_that_is_listed_and_does_not_load_is_not_taken_for_a_gpu(exported, monkeypatch):
+    """As where onnxruntime-gpu finds no CUDA libraries: it lists its providers, and goes on with the CPU without a word."""
+    from hetnet_ros.inspection.backends.opening import open_graph
+
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has the CUDA provider, which would load")
+    listed = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
+    for name, device in (("onnx", "cuda"), ("onnx", "cuda:1"), ("onnx-tensorrt", "auto"), ("onnx-tensorrt", "cuda")):
+        with pytest.raises(InputError, match="did not load"):
+            open_graph(exported["onnx"], BACKENDS[name], device)
+    assert open_graph(exported["onnx"], BACKENDS["onnx"], "auto").device == "cpu"
+
+
 def test_a_machine_without_torch_inspects_with_onnx_runtime(exported, tmp_path):
     """In a fresh process in which torch, timm, torchvision and safetensors do not import."""
     from PIL import Image

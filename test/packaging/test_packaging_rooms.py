@@ -21,9 +21,10 @@ MAY_IMPORT = {
     "learning": BASE | {"network", "inspection"},
     "evaluation": BASE | {"network", "inspection", "learning"},
     "cell": BASE,
+    "gpu_check": BASE | {"network", "inspection", "learning", "evaluation", "cell"},
     "planning": BASE | {"inspection"},
-    "nodes": BASE | {"network", "inspection", "learning", "evaluation", "cell", "planning", "msg", "srv", "action"},
-    "cli": BASE | {"network", "inspection", "learning", "evaluation", "cell", "nodes"},
+    "nodes": BASE | {"network", "inspection", "learning", "evaluation", "cell", "planning", "gpu_check", "msg", "srv", "action"},
+    "cli": BASE | {"network", "inspection", "learning", "evaluation", "cell", "gpu_check", "nodes"},
 }
 ROS = re.compile(
     r"^(rclpy|rcl_interfaces|launch|launch_ros|ament_index_python|cv_bridge|tf2_ros|std_srvs|\w+_msgs)(\.|$)"

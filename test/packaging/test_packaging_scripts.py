@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["scripts/setup", "scripts/demo", "scripts/test", ".ci/run"]
+COMMANDS = ["scripts/setup", "scripts/demo", "scripts/gpu_check", "scripts/test", ".ci/run"]
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "scripts/environment.sh"])

@@ -14,12 +14,16 @@ from hetnet_ros.inspection.backends.quiet_import import quiet_import
 from hetnet_ros.inspection.private_cache import private_folder
 
 
+class ProviderNotLoaded(InputError):
+    """An execution provider that onnxruntime lists, and whose libraries are not here."""
+
+
 class OnnxBackend:
     """Runs an exported ONNX graph; not re-entrant.
 
     device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.  threads: CPU threads, 0 for one per core.  TensorRT keeps
     its engines, which take minutes to build, in the cache.
-    Raises InputError where onnxruntime or its provider is missing, or the graph is damaged.
+    Raises InputError where onnxruntime or its provider is missing, a provider that is listed does not load, or the graph is damaged.
     """
 
     def __init__(self, graph: Graph, kind: BackendKind, device: str = "auto", threads: int = 0) -> None:
@@ -38,6 +42,13 @@ class OnnxBackend:
             if self.device != "cpu":
                 raise  # of the GPU, after which whoever asked may go on with the CPU
             raise InputError(f"model {graph.path} cannot be run by onnxruntime: {shown(error)}") from None
+        wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
+        if wanted not in self._session.get_providers():  # it goes on with the others, and says so on stderr at most
+            if kind.compiled or device != "auto":
+                raise ProviderNotLoaded(
+                    f"backend {kind.name} on {device}: {wanted} is listed by this onnxruntime but did not load: "
+                    "install the CUDA, cuDNN and TensorRT libraries that it was built for, or use device cpu and another backend")
+            self.device = "cpu"
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, images: np.ndarray) -> NetworkOutput:
