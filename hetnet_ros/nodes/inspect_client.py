@@ -34,8 +34,6 @@ _REASONS = {
 }
 _REPEAT_SECONDS = 0.5
 """An announcement that got lost is made again, with the same stamp."""
-_JUDGED = ("", "borderline", "anomaly")
-"""Reasons of a view that was judged; any other tells of a fault, with which no part passes."""
 
 
 class InspectClient:
@@ -131,7 +129,7 @@ def fault_of(status: int, result: Any, part_id: str, since: dict[str, int]) -> s
 
     since: from which stamp on, ns, each view counts.  A REJECT or UNCERTAIN is on the safe side and is taken as it is.  A PASS
     must come from a goal that succeeded, name the part it was asked for, and carry the evidence of exactly those views: each
-    judged, by a model that is named, below the threshold, on an image taken since the arm had settled.
+    a PASS by itself, by a model that is named, below the threshold, on an image taken since the arm had settled.
     """
     known = {int(verdict) for verdict in Verdict}
     if result.verdict not in known or any(view.inspection.verdict not in known for view in result.views):
@@ -157,8 +155,8 @@ def fault_of(status: int, result: Any, part_id: str, since: dict[str, int]) -> s
 
 def _fault_of_view(view: Any, since_ns: int, result: Any) -> str:
     inspection, name = view.inspection, view.view_id
-    if inspection.reason not in _JUDGED:
-        return f"PASS although view {name} has the fault {inspection.reason}"
+    if inspection.verdict != Verdict.PASS or inspection.reason:
+        return f"PASS although view {name} is no PASS by itself: {Verdict(inspection.verdict).name} {inspection.reason}".strip()
     if not inspection.model_id:
         return f"PASS from view {name} without a model_id"
     if not 0.0 <= inspection.score < 1.0 or not 0.0 < inspection.p_value <= 1.0:

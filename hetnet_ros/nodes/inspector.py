@@ -37,6 +37,7 @@ from hetnet_ros.nodes.outputs import Outputs
 from hetnet_ros.nodes.part_action import PartInspectionServer
 from hetnet_ros.nodes.pipeline import Pipeline
 from hetnet_ros.nodes.process import run_node
+from hetnet_ros.nodes.sole_publisher import SolePublisher, listening
 from hetnet_ros.srv import LoadModel
 
 _CONNECT_PERIOD = 0.25
@@ -82,7 +83,8 @@ class Inspector(LifecycleNode):
             for camera in self._settings.cameras
         ]
         light = MutuallyExclusiveCallbackGroup()
-        self.create_subscription(Header, "~/view", self._pipeline.views.announce, 10, callback_group=light)
+        self._announcer = SolePublisher(self, self.resolve_topic_name("~/view"), "std_msgs/msg/Header")
+        self.create_subscription(Header, "~/view", listening(self._on_view), 10, callback_group=light)
         self.create_subscription(RegionOfInterest, "roi", self._pipeline.views.restrict, 1, callback_group=light)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -265,6 +267,9 @@ class Inspector(LifecycleNode):
             for source in self._sources:
                 source.connect()
             self._locator.connect(self._settings)
+
+    def _on_view(self, message: Header, info: Any) -> None:
+        self._pipeline.views.announce(message, self._announcer.trouble(info))
 
     @property
     def _topics(self) -> str:

@@ -44,13 +44,15 @@ _CANCEL_SECONDS = 1.0
 
 @dataclass(eq=False)
 class _Order:
-    """An accepted goal: its handle, when it was accepted and by when it must have its result (s, monotonic), and the
-    earliest stamp, ns.  end: reason and detail that end it; empty while nothing does."""
+    """An accepted goal: its handle, when it was accepted and by when it must have its result (s, monotonic), the
+    earliest stamp, ns, and when its turn came (s, monotonic).  end: reason and detail that end it; empty while nothing
+    does."""
 
     handle: Any
     accepted: float
     deadline: float
     not_before_ns: int
+    begun: float
     end: tuple[str, str] = ("", "")
 
 
@@ -76,6 +78,7 @@ class PartInspectionServer:
         self._orders: dict[bytes, _Order] = {}
         self._running: _Order | None = None
         self._queue: deque[_Order] = deque()
+        self._asked = 0.0
         self._verdicts = node.create_publisher(PartVerdictMessage, "~/part_verdict", _LATCHED)
         self._server = ActionServer(
             node,
@@ -99,6 +102,7 @@ class PartInspectionServer:
     # ---- goals come and go -------------------------------------------------------------------------------------------
 
     def _on_goal(self, request: InspectPart.Goal) -> GoalResponse:
+        self._asked = time.monotonic()  # the client learns that it is accepted before the next callback is called
         try:
             plan_views(request.view_ids, request.min_views, request.max_views)
         except ValueError as error:
@@ -116,7 +120,7 @@ class PartInspectionServer:
         timeout = request.timeout.sec + request.timeout.nanosec / 1e9
         before = request.not_before.sec * 1_000_000_000 + request.not_before.nanosec
         order = _Order(handle, now, now + (timeout if timeout > 0 else parameters.inspect_part_timeout),
-                       before or self._node.get_clock().now().nanoseconds)
+                       before or self._node.get_clock().now().nanoseconds, self._asked)
         with self._lock:
             self._orders[bytes(handle.goal_id.uuid)] = order
             if self._running is not None:
@@ -154,7 +158,7 @@ class PartInspectionServer:
         part = PartInspection(PartGoal(
             request.part_id, names, request.min_views or len(names), order.not_before_ns, request.stop_on_reject,
             request.wait_for_view, parameters.inspect_part_tries, frozenset(parameters.camera_names),
-            parameters.inspect_part_combination))
+            parameters.inspect_part_combination, order.begun))
         try:
             verdict = self._inspected(order, part)
         except Exception as error:  # a defect of ours must not look like a verdict
@@ -206,6 +210,9 @@ class PartInspectionServer:
                 return
             self._running = self._queue.popleft() if self._queue else None
             if self._running is not None:
+                # Until now another part lay there, and ~/view told of that one.
+                self._running.begun = time.monotonic()
+                self._running.not_before_ns = max(self._running.not_before_ns, self._node.get_clock().now().nanoseconds)
                 self._running.handle.execute()
 
     def _conclude(self, order: _Order, part: PartInspection, verdict: PartVerdict) -> InspectPart.Result:
