@@ -26,6 +26,7 @@ from hetnet_ros.inspection.multi_view import PartVerdict, thresholds_among
 from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.msg import PartVerdict as PartVerdictMessage
 from hetnet_ros.msg import Thresholds, ViewEvidence
+from hetnet_ros.nodes.company import twin_of
 from hetnet_ros.nodes.parameters import InspectorParameters
 from hetnet_ros.nodes.part_inspection import Evidence, PartGoal, PartInspection, plan_views
 from hetnet_ros.nodes.pipeline import Pipeline
@@ -59,7 +60,7 @@ class _Order:
 class PartInspectionServer:
     """Offers the action on ``node``.
 
-    parameters: those in force.  idle: why nothing is being inspected, empty while it is.
+    parameters: those in force.  idle: reason and detail why no part can be inspected, both empty while one can.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class PartInspectionServer:
         node: Node,
         pipeline: Pipeline,
         parameters: Callable[[], InspectorParameters],
-        idle: Callable[[], str],
+        idle: Callable[[], tuple[str, str]],
     ) -> None:
         self._node = node
         self._logger = node.get_logger()
@@ -107,6 +108,10 @@ class PartInspectionServer:
             plan_views(request.view_ids, request.min_views, request.max_views)
         except ValueError as error:
             self._logger.warning(f"a goal of inspect_part is refused: {error}")
+            return GoalResponse.REJECT
+        twin = twin_of(self._node)
+        if twin:
+            self._logger.error(f"a goal of inspect_part is refused: {twin}")
             return GoalResponse.REJECT
         with self._lock:
             busy = self._running is not None
@@ -198,8 +203,9 @@ class PartInspectionServer:
             return "cancelled", f"cancelled; {part.waiting_for}"
         if order.end[0]:
             return order.end
-        if self._idle():
-            return "inspector_inactive", self._idle()
+        reason, detail = self._idle()
+        if reason:
+            return reason, detail
         if time.monotonic() > order.deadline:
             return "timeout", f"no verdict in {order.deadline - order.accepted:.3g} s: {part.waiting_for}"
         return "", ""
@@ -229,7 +235,7 @@ class PartInspectionServer:
                 time.sleep(0.005)
         if handle.is_cancel_requested:
             handle.canceled()
-        elif verdict.reason in ("timeout", "preempted", "inspector_inactive", "internal_error", "cancelled"):
+        elif verdict.reason in _NO_VERDICT:
             handle.abort()
         else:
             handle.succeed()
@@ -262,6 +268,8 @@ class PartInspectionServer:
             message.thresholds = Thresholds(accept=limits.accept, reject=limits.reject, pixel=limits.pixel)
         return message
 
+
+_NO_VERDICT = ("timeout", "preempted", "inspector_inactive", "two_inspectors", "internal_error", "cancelled")
 
 _SHARED = tuple(name for name in InspectPart.Result.get_fields_and_field_types()
                 if name in PartVerdictMessage.get_fields_and_field_types())
