@@ -19,3 +19,51 @@ def twin_of(node: Node) -> str:
     """One line on other nodes of this node's name; empty where there is none."""
     others = namesakes(node)
     return f"{others + 1} nodes are named {node.get_fully_qualified_name()}: end all but one" if others else ""
+
+
+class Servers:
+    """Counts who would answer a call of ``node``."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def of_service(self, name: str) -> str:
+        """One line on several servers of a service; empty for one or none.  name: as the client has it."""
+        name = self._node.resolve_service_name(name)
+        count = self._count(name)
+        return f"{count} servers offer the service {name}: end all but one" if count > 1 else ""
+
+    def of_action(self, name: str) -> str:
+        """One line on several servers of an action; empty for one or none."""
+        name = self._node.resolve_service_name(name)
+        owners = self._owners(name)
+        counts = (self._count(f"{name}/_action/{service}") for service in ("send_goal", "cancel_goal", "get_result"))
+        count = max(len(owners), *counts)
+        who = f" ({', '.join(owners)})" if owners else ""
+        return f"{count} servers offer the action {name}{who}: end all but one" if count > 1 else ""
+
+    def of_action_by(self, name: str, owner: str) -> str:
+        """As :meth:`of_action`; also one line where another node than ``owner``, a full name, offers the action."""
+        strangers = [node for node in self._owners(self._node.resolve_service_name(name)) if node != owner]
+        several = self.of_action(name)
+        if several or not strangers:
+            return several
+        return f"the action {name} is offered by {strangers[0]}, not by {owner}: end it, or name it in the cell's file"
+
+    def _owners(self, action: str) -> list[str]:
+        """Full names of the nodes that publish the status of an action: one for each server."""
+        infos = self._node.get_publishers_info_by_topic(f"{action}/_action/status")
+        return [f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos]
+
+    def _count(self, service: str) -> int:
+        if hasattr(self._node, "count_services"):
+            return self._node.count_services(service)
+        nodes = (tuple(entry[:2]) for entry in self._node.get_node_names_and_namespaces())  # Humble
+        return sum(self._offers(name, namespace, service) for name, namespace in nodes)
+
+    def _offers(self, name: str, namespace: str, service: str) -> bool:
+        try:
+            offered = self._node.get_service_names_and_types_by_node(name, namespace)
+        except Exception:  # it has just gone
+            return False
+        return any(entry[0] == service for entry in offered)

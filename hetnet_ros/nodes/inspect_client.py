@@ -13,7 +13,6 @@ from typing import Any
 
 from action_msgs.msg import GoalStatus
 from builtin_interfaces.msg import Duration as DurationMessage
-from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.time import Time
 from std_msgs.msg import Header
@@ -21,7 +20,9 @@ from std_msgs.msg import Header
 from hetnet_ros.action import InspectPart
 from hetnet_ros.inspection.keep_out import keep_out_box
 from hetnet_ros.inspection.result import Verdict
-from hetnet_ros.nodes.calls import Caller, CallFailed, Goal
+from hetnet_ros.nodes.calls import Caller, CallFailed, Goal, SoleActionClient
+from hetnet_ros.nodes.company import Servers
+from hetnet_ros.nodes.sole_publisher import SolePublisher
 from hetnet_ros.nodes.space_conversion import defect_pose
 from hetnet_ros.planning.interfaces import InspectionFailed, KeepOut, PartVerdict, ViewVerdict
 
@@ -37,13 +38,29 @@ _REPEAT_SECONDS = 0.5
 
 
 class InspectClient:
-    """Speaks to one inspector.  margin_m: around each defect's keep-out box."""
+    """Speaks to one inspector, the node ``inspector``.  margin_m: around each defect's keep-out box."""
 
     def __init__(self, node: Node, caller: Caller, inspector: str, available: float, margin_m: float) -> None:
         self._node, self._caller, self._available, self._margin = node, caller, available, margin_m
         self._name = f"{inspector}/inspect_part"
-        self._client = ActionClient(node, InspectPart, self._name)
+        self._client = SoleActionClient(node, InspectPart, self._name)
         self._view = node.create_publisher(Header, f"{inspector}/view", 10)
+        self._servers, self._owner = Servers(node), node.resolve_service_name(inspector)
+        self._announcers = SolePublisher(node, node.resolve_topic_name(f"{inspector}/view"), "std_msgs/msg/Header")
+
+    def alone(self, seconds: float = 0.0) -> None:
+        """Raises MustHalt where, still after so long, another than the inspector would answer, or another than this node
+        announces views."""
+        self._caller.sole(self._trouble, seconds)
+
+    def forget(self) -> None:
+        """A person has looked: what has answered twice counts no more."""
+        self._client.answered_twice = False
+
+    def _trouble(self) -> str:
+        self._announcers.look()
+        answered = self._caller.servers_of_action(self._client)
+        return answered or self._servers.of_action_by(self._name, self._owner) or self._announcers.crowd
 
     def begin(self, part_id: str, viewpoints: Sequence[str], stop_on_reject: bool, limit: float) -> _Inspection:
         """See :class:`hetnet_ros.planning.interfaces.PartInspector`."""
