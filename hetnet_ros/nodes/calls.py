@@ -33,11 +33,14 @@ class CallFailed(Exception):
 
 
 class SoleActionClient(ActionClient):
-    """An action client that notes when two servers answer; rclpy's own lets that end the process, or takes the first."""
+    """An action client that notes when two servers answer; rclpy's own lets that end the process, or takes the first.
 
-    def __init__(self, node: Any, action_type: Any, name: str) -> None:
+    owner: full name of the only node that may offer the action; empty: any.
+    """
+
+    def __init__(self, node: Any, action_type: Any, name: str, owner: str = "") -> None:
         super().__init__(node, action_type, name)
-        self.name = name
+        self.name, self.owner = name, owner
         self.answered_twice = False
         self._answered: deque[tuple[str, int]] = deque(maxlen=100)
 
@@ -107,7 +110,7 @@ class Caller:
                 client.remove_pending_request(future)
         return next(future for future in futures if future.done()).result()
 
-    def begin(self, client: ActionClient, goal: Any, name: str, available: float, feedback: Any = None) -> Goal:
+    def begin(self, client: SoleActionClient, goal: Any, name: str, available: float, feedback: Any = None) -> Goal:
         """Send a goal and wait until it is accepted."""
         self.wait(client.server_is_ready, available, f"the action {name}", "absent")
         self.sole(lambda: self.servers_of_action(client), available)
@@ -122,7 +125,7 @@ class Caller:
             raise CallFailed("refused", f"{name} refused the goal")
         return Goal(self, client, handle, name)
 
-    def action(self, client: ActionClient, goal: Any, name: str, available: float, seconds: float) -> tuple[int, Any]:
+    def action(self, client: SoleActionClient, goal: Any, name: str, available: float, seconds: float) -> tuple[int, Any]:
         """Status (action_msgs/GoalStatus) and result of a goal.  One that takes longer than ``seconds`` is cancelled."""
         sent = self.begin(client, goal, name, available)
         try:
@@ -139,11 +142,12 @@ class Caller:
                 raise MustHalt("two_servers", line)
             self.sleep(_POLL_SECONDS)
 
-    def servers_of_action(self, client: ActionClient) -> str:
-        """One line on several servers of an action, also on those that have answered; empty for one or none."""
-        if getattr(client, "answered_twice", False):
+    def servers_of_action(self, client: SoleActionClient) -> str:
+        """One line on several servers of an action, also on those that have answered, or on one that is not its owner; empty
+        where one server at most may answer."""
+        if client.answered_twice:
             return f"two servers of the action {client.name} have answered: end all but one"
-        return self._servers.of_action(client.name) if self._servers and isinstance(client, SoleActionClient) else ""
+        return self._servers.of_action(client.name, client.owner) if self._servers else ""
 
     def _servers_of(self, client: Any) -> str:
         return self._servers.of_service(client.srv_name) if self._servers else ""
@@ -157,7 +161,7 @@ def _cancel_late(accepted: Any) -> None:
 class Goal:
     """A goal that was accepted."""
 
-    def __init__(self, caller: Caller, client: ActionClient, handle: Any, name: str) -> None:
+    def __init__(self, caller: Caller, client: SoleActionClient, handle: Any, name: str) -> None:
         self._caller, self._client, self._handle, self._name = caller, client, handle, name
         self._result = handle.get_result_async()
 

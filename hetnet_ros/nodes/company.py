@@ -33,22 +33,19 @@ class Servers:
         count = self._count(name)
         return f"{count} servers offer the service {name}: end all but one" if count > 1 else ""
 
-    def of_action(self, name: str) -> str:
-        """One line on several servers of an action; empty for one or none."""
+    def of_action(self, name: str, owner: str = "") -> str:
+        """One line on several servers of an action, or on one that is another node than ``owner``, a full name; empty for the
+        right one, or none."""
         name = self._node.resolve_service_name(name)
         owners = self._owners(name)
         counts = (self._count(f"{name}/_action/{service}") for service in ("send_goal", "cancel_goal", "get_result"))
         count = max(len(owners), *counts)
         who = f" ({', '.join(owners)})" if owners else ""
-        return f"{count} servers offer the action {name}{who}: end all but one" if count > 1 else ""
-
-    def of_action_by(self, name: str, owner: str) -> str:
-        """As :meth:`of_action`; also one line where another node than ``owner``, a full name, offers the action."""
-        strangers = [node for node in self._owners(self._node.resolve_service_name(name)) if node != owner]
-        several = self.of_action(name)
-        if several or not strangers:
-            return several
-        return f"the action {name} is offered by {strangers[0]}, not by {owner}: end it, or name it in the cell's file"
+        if count > 1:
+            return f"{count} servers offer the action {name}{who}: end all but one"
+        if owner and owners and owners[0] != owner:
+            return f"the action {name} is offered by {owners[0]}, not by {owner}: end it, or name it in the cell's file"
+        return ""
 
     def _owners(self, action: str) -> list[str]:
         """Full names of the nodes that publish the status of an action: one for each server."""

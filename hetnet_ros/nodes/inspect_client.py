@@ -21,7 +21,6 @@ from hetnet_ros.action import InspectPart
 from hetnet_ros.inspection.keep_out import keep_out_box
 from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.nodes.calls import Caller, CallFailed, Goal, SoleActionClient
-from hetnet_ros.nodes.company import Servers
 from hetnet_ros.nodes.sole_publisher import SolePublisher
 from hetnet_ros.nodes.space_conversion import defect_pose
 from hetnet_ros.planning.interfaces import InspectionFailed, KeepOut, PartVerdict, ViewVerdict
@@ -43,9 +42,8 @@ class InspectClient:
     def __init__(self, node: Node, caller: Caller, inspector: str, available: float, margin_m: float) -> None:
         self._node, self._caller, self._available, self._margin = node, caller, available, margin_m
         self._name = f"{inspector}/inspect_part"
-        self._client = SoleActionClient(node, InspectPart, self._name)
+        self._client = SoleActionClient(node, InspectPart, self._name, node.resolve_service_name(inspector))
         self._view = node.create_publisher(Header, f"{inspector}/view", 10)
-        self._servers, self._owner = Servers(node), node.resolve_service_name(inspector)
         self._announcers = SolePublisher(node, node.resolve_topic_name(f"{inspector}/view"), "std_msgs/msg/Header")
 
     def alone(self, seconds: float = 0.0) -> None:
@@ -59,8 +57,7 @@ class InspectClient:
 
     def _trouble(self) -> str:
         self._announcers.look()
-        answered = self._caller.servers_of_action(self._client)
-        return answered or self._servers.of_action_by(self._name, self._owner) or self._announcers.crowd
+        return self._caller.servers_of_action(self._client) or self._announcers.crowd
 
     def begin(self, part_id: str, viewpoints: Sequence[str], stop_on_reject: bool, limit: float) -> _Inspection:
         """See :class:`hetnet_ros.planning.interfaces.PartInspector`."""

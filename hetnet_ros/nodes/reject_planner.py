@@ -186,9 +186,12 @@ class RejectPlanner(Node):
         """Whether it is known now that no part is in hand, and that this is the only planner of its name."""
         with self._wake:
             told, self._told = self._told, None
-        line = twin_of(self)
-        if not line and told is not False:
-            line = self._put_away() if told else self._hand.doubt()
+        try:
+            line = twin_of(self)
+            if not line and told is not False:
+                line = (self._put_away() if told else self._hand.doubt()) or twin_of(self)
+        except Exception as error:  # the graph cannot be asked: the context is at its end
+            line = f"{type(error).__name__}: {error}"
         if line:
             line = f"{line}; {_TELL}"
             if (self._state, self._line) != (State.HALTED, line):
@@ -217,6 +220,10 @@ class RejectPlanner(Node):
         self._fault = f"{type(error).__name__}: {' '.join(str(error).split())}"
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         self.get_logger().error(f"an error in the executor; the planner halts\n{trace}", throttle_duration_sec=5.0)
+        with self._wake:
+            resting = self._state is State.IDLE and not self._running
+        if resting:
+            self._tell(State.HALTED, f"planner_failed: {self._fault}")
 
     def _settle(self, seconds: float) -> None:
         try:
@@ -235,8 +242,9 @@ class RejectPlanner(Node):
         why = f", {decision.reason}: {decision.detail}" if decision.reason else ""
         line = f"part {outcome.number}: {outcome.destination.name}{why}"
         if outcome.halted:
+            fault = "" if outcome.fault == f"{decision.reason}: {decision.detail}" else f"; {outcome.fault}"
             self.get_logger().error(
-                f"{line}; {outcome.fault}. Halted: look after the part, then call ~/start, or ~/resume if it is in hand"
+                f"{line}{fault}. Halted: look after the part, then call ~/start, or ~/resume if it is in hand"
             )
         elif outcome.fault:
             self.get_logger().warning(f"{line}; on the way: {outcome.fault}")
@@ -265,9 +273,11 @@ class RejectPlanner(Node):
 
     def _publish_diagnostics(self) -> None:
         status = DiagnosticStatus(name=f"{self.get_fully_qualified_name().lstrip('/')}: planner")
-        halted = self._state is State.HALTED
+        halted = self._state is State.HALTED or self._fault
         status.level = DiagnosticStatus.ERROR if halted else DiagnosticStatus.OK
         status.message = f"{self._state.value} {self._line}".strip()
+        if self._fault and self._fault not in status.message:
+            status.message += f"; planner_failed: {self._fault}"
         status.values = [KeyValue(key=side.name, value=str(count)) for side, count in self._counts.items()]
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
