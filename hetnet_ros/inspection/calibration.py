@@ -70,13 +70,6 @@ class Calibration:
         """Raw score from which one of ``views`` views rejects the part, so that all together keep ``false_reject``."""
         return self.score_reject if views == 1 else max(self.score_reject, self._bound(self.false_reject / views))
 
-    def accept_among(self, views: int) -> float:
-        """Raw score below which each of ``views`` views must lie for the part to PASS; at most ``reject_among(views)``."""
-        if views == 1:
-            return self.score_accept
-        wider = max(self.score_accept, self._bound((self.false_reject + self.doubt) / views))
-        return min(wider, max(self.score_accept, conformal.seen_bound(self.good_scores)), self.reject_among(views))
-
     def _bound(self, rate: float) -> float:
         return conformal.threshold(self.good_scores, rate)
 

@@ -34,6 +34,7 @@ _FLAT_M = 5e-5
 class NoPose(str, enum.Enum):
     """Why a defect has no pose; the values are those of ``pose_reason`` in msg/Defect.msg."""
 
+    TWO_PUBLISHERS = "two_publishers"
     NO_CAMERA_INFO = "no_camera_info"
     NO_DEPTH = "no_depth"
     STAMP_MISMATCH = "stamp_mismatch"

@@ -25,7 +25,8 @@ class Health:
 
     node: full name of the node, so that two cells are told apart on one /diagnostics. state: lifecycle state; failure:
     why the last transition failed, empty if it did not. waited: s since the node began to expect images or got the last
-    one, None while it expects none.
+    one, None while it expects none. crowd: topics with several publishers; twin: other nodes of this name; each one line,
+    empty where there is none.
     """
 
     node: str
@@ -38,6 +39,8 @@ class Health:
     publishers: int
     reliability: str
     incompatible: str
+    crowd: str
+    twin: str
     waited: float | None
     input_timeout: float
     counts: Snapshot
@@ -62,6 +65,10 @@ def _input_findings(health: Health) -> list[tuple[bytes, str]]:
     if health.waited is not None and health.waited > health.input_timeout:
         who = f"{health.publishers} publisher{'' if health.publishers == 1 else 's'}"
         findings.append((ERROR, f"no image on {health.topic} for {health.waited:.1f} s ({who})"))
+    if health.crowd:
+        findings.append((ERROR, health.crowd))
+    elif health.twin == "" and dict(counts.recent_refused).get("two_publishers"):
+        findings.append((ERROR, f"there were two publishers in the last {WINDOW_SECONDS:g} s"))
     if health.incompatible:
         findings.append((WARN, health.incompatible))
     old = [(reason, count) for reason, count in counts.recent_refused if reason in _STAMP_REASONS]
@@ -82,6 +89,8 @@ def _input_findings(health: Health) -> list[tuple[bytes, str]]:
 
 
 def _inspection_findings(health: Health) -> list[tuple[bytes, str]]:
+    if health.twin:
+        return [(ERROR, health.twin)]
     if health.failure:
         return [(ERROR, health.failure)]
     if health.state != "active":

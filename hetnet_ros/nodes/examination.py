@@ -51,7 +51,7 @@ class Request:
     """One frame to examine: sensor_msgs/Image or CompressedImage, the model and the region of interest for it.
 
     frozen: watches the frame's camera for repeated pictures; None: not watched.  budget: knows how large its pictures are; None: not
-    known.
+    known.  refusal: why the frame is not judged, whatever it shows.
     """
 
     message: Any
@@ -59,6 +59,7 @@ class Request:
     region: Region | None = None
     frozen: FrozenCamera | None = None
     budget: CameraBudget | None = None
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _prepared(request: Request, parameters: InspectorParameters, now_ns: Callabl
     begun_ns = now_ns()
     timings = Timings(input_age=(begun_ns - stamp_ns) / 1e6 if stamp_ns else NAN)
     size = (getattr(message, "height", 0), getattr(message, "width", 0))
-    refusal = judge_stamp(stamp_ns, begun_ns, parameters.max_age, parameters.max_clock_skew)
+    refusal = request.refusal or judge_stamp(stamp_ns, begun_ns, parameters.max_age, parameters.max_clock_skew)
     if refusal is None:
         refusal = _frozen_refusal(request, stamp_ns, parameters.frozen_after)
     if refusal is not None:

@@ -12,15 +12,18 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from hetnet_ros.nodes.stamp_rule import Refusal
+
 
 @dataclass(frozen=True)
 class Frame:
     """One image message (sensor_msgs/Image or CompressedImage), when it came, s on the monotonic clock, and the name of
-    its camera, empty where there is only one."""
+    its camera, empty where there is only one.  refusal: why it will not be judged, whatever it shows."""
 
     message: Any
     received: float
     camera: str = ""
+    refusal: Refusal | None = None
 
     @property
     def stamp_ns(self) -> int:

@@ -13,7 +13,6 @@ from typing import Any
 
 from action_msgs.msg import GoalStatus
 from builtin_interfaces.msg import Duration as DurationMessage
-from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.time import Time
 from std_msgs.msg import Header
@@ -22,7 +21,8 @@ from hetnet_ros.action import InspectPart
 from hetnet_ros.foreign_text import one_line, shown
 from hetnet_ros.inspection.keep_out import keep_out_box
 from hetnet_ros.inspection.result import Verdict
-from hetnet_ros.nodes.calls import Caller, CallFailed, Goal
+from hetnet_ros.nodes.calls import Caller, CallFailed, Goal, SoleActionClient
+from hetnet_ros.nodes.sole_publisher import SolePublisher
 from hetnet_ros.nodes.space_conversion import defect_pose
 from hetnet_ros.planning.interfaces import InspectionFailed, KeepOut, PartVerdict, ViewVerdict
 
@@ -35,18 +35,30 @@ _REASONS = {
 }
 _REPEAT_SECONDS = 0.5
 """An announcement that got lost is made again, with the same stamp."""
-_JUDGED = ("", "borderline", "anomaly")
-"""Reasons of a view that was judged; any other tells of a fault, with which no part passes."""
 
 
 class InspectClient:
-    """Speaks to one inspector.  margin_m: around each defect's keep-out box."""
+    """Speaks to one inspector, the node ``inspector``.  margin_m: around each defect's keep-out box."""
 
     def __init__(self, node: Node, caller: Caller, inspector: str, available: float, margin_m: float) -> None:
         self._node, self._caller, self._available, self._margin = node, caller, available, margin_m
         self._name = f"{inspector}/inspect_part"
-        self._client = ActionClient(node, InspectPart, self._name)
+        self._client = SoleActionClient(node, InspectPart, self._name, node.resolve_service_name(inspector))
         self._view = node.create_publisher(Header, f"{inspector}/view", 10)
+        self._announcers = SolePublisher(node, node.resolve_topic_name(f"{inspector}/view"), "std_msgs/msg/Header")
+
+    def alone(self, seconds: float = 0.0) -> None:
+        """Raises MustHalt where, still after so long, another than the inspector would answer, or another than this node
+        announces views."""
+        self._caller.sole(self._trouble, seconds)
+
+    def forget(self) -> None:
+        """A person has looked: what has answered twice counts no more."""
+        self._client.answered_twice = False
+
+    def _trouble(self) -> str:
+        self._announcers.look()
+        return self._caller.servers_of_action(self._client) or self._announcers.crowd
 
     def begin(self, part_id: str, viewpoints: Sequence[str], stop_on_reject: bool, limit: float) -> _Inspection:
         """See :class:`hetnet_ros.planning.interfaces.PartInspector`."""
@@ -132,7 +144,7 @@ def fault_of(status: int, result: Any, part_id: str, since: dict[str, int]) -> s
 
     since: from which stamp on, ns, each view counts.  A REJECT or UNCERTAIN is on the safe side and is taken as it is.  A PASS
     must come from a goal that succeeded, name the part it was asked for, and carry the evidence of exactly those views: each
-    judged, by a model that is named, below the threshold, on an image taken since the arm had settled.
+    a PASS by itself, by a model that is named, below the threshold, on an image taken since the arm had settled.
     """
     known = {int(verdict) for verdict in Verdict}
     if result.verdict not in known or any(view.inspection.verdict not in known for view in result.views):
@@ -158,8 +170,8 @@ def fault_of(status: int, result: Any, part_id: str, since: dict[str, int]) -> s
 
 def _fault_of_view(view: Any, since_ns: int, result: Any) -> str:
     inspection, name = view.inspection, view.view_id
-    if inspection.reason not in _JUDGED:
-        return f"PASS although view {name} has the fault {inspection.reason}"
+    if inspection.verdict != Verdict.PASS or inspection.reason:
+        return f"PASS although view {name} is no PASS by itself: {Verdict(inspection.verdict).name} {inspection.reason}".strip()
     if not inspection.model_id:
         return f"PASS from view {name} without a model_id"
     if not 0.0 <= inspection.score < 1.0 or not 0.0 < inspection.p_value <= 1.0:

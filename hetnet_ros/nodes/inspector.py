@@ -30,6 +30,7 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, one_line, shown
 from hetnet_ros.inspection.recipe import Recipe, load_recipe
 from hetnet_ros.nodes import parameters as inspector_parameters
+from hetnet_ros.nodes.company import twin_of
 from hetnet_ros.nodes.diagnostics import Health, diagnostic_statuses
 from hetnet_ros.nodes.image_source import ImageSource
 from hetnet_ros.nodes.loaded_model import LoadedModel, load_model
@@ -38,6 +39,8 @@ from hetnet_ros.nodes.outputs import Outputs
 from hetnet_ros.nodes.part_action import PartInspectionServer
 from hetnet_ros.nodes.pipeline import Pipeline
 from hetnet_ros.nodes.process import run_node
+from hetnet_ros.nodes.sole_publisher import SolePublisher, listening
+from hetnet_ros.nodes.stamp_rule import Refusal
 from hetnet_ros.srv import LoadModel
 
 _CONNECT_PERIOD = 0.25
@@ -70,11 +73,12 @@ class Inspector(LifecycleNode):
         self._activated = False
         self._expecting_since = time.monotonic()
         self._outputs: Outputs | None = None
+        self._twin = ""
         self._sources = [
             ImageSource(
                 self,
                 MutuallyExclusiveCallbackGroup(),
-                functools.partial(self._pipeline.deliver, camera=camera),
+                functools.partial(self._deliver, camera=camera),
                 transport=self._settings.image_transport,
                 reliability=self._settings.image_qos_reliability,
                 depth=self._settings.image_qos_depth,
@@ -83,7 +87,8 @@ class Inspector(LifecycleNode):
             for camera in self._settings.cameras
         ]
         light = MutuallyExclusiveCallbackGroup()
-        self.create_subscription(Header, "~/view", self._pipeline.views.announce, 10, callback_group=light)
+        self._announcer = SolePublisher(self, self.resolve_topic_name("~/view"), "std_msgs/msg/Header")
+        self.create_subscription(Header, "~/view", listening(self._on_view), 10, callback_group=light)
         self.create_subscription(RegionOfInterest, "roi", self._pipeline.views.restrict, 1, callback_group=light)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -265,20 +270,30 @@ class Inspector(LifecycleNode):
     # ---- input and health --------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
+        self._twin = twin_of(self)
         if self._outputs is not None:  # nothing is subscribed to before the first configure
             for source in self._sources:
                 source.connect()
             self._locator.connect(self._settings)
 
+    def _deliver(self, message: Any, trouble: str, camera: str) -> None:
+        refusal = Refusal("two_publishers", trouble) if trouble else None
+        self._pipeline.deliver(message, camera, Refusal("two_inspectors", self._twin) if self._twin else refusal)
+
+    def _on_view(self, message: Header, info: Any) -> None:
+        self._pipeline.views.announce(message, self._announcer.trouble(info))
+
     @property
     def _topics(self) -> str:
         return ", ".join(source.topic for source in self._sources)
 
-    def _idle_reason(self) -> str:
-        """Why nothing is inspected; empty while it is."""
+    def _idle_reason(self) -> tuple[str, str]:
+        """Reason and detail why no part is inspected; both empty while it is."""
+        if self._twin:
+            return "two_inspectors", self._twin
         if not self._activated:
-            return f"the inspector is {self._state}"
-        return "" if self._enabled else "inspection is paused by ~/enable"
+            return "inspector_inactive", f"the inspector is {self._state}"
+        return ("", "") if self._enabled else ("inspector_inactive", "inspection is paused by ~/enable")
 
     def _publish_diagnostics(self) -> None:
         message = DiagnosticArray(status=diagnostic_statuses(self._health()))
@@ -304,6 +319,8 @@ class Inspector(LifecycleNode):
             publishers=sum(source.publishers for source in self._sources),
             reliability=", ".join(dict.fromkeys(source.reliability for source in self._sources)),
             incompatible="; ".join(filter(None, (source.incompatible for source in self._sources))),
+            crowd="; ".join(filter(None, (*(source.crowd for source in self._sources), self._announcer.crowd))),
+            twin=self._twin,
             waited=waited,
             input_timeout=self._settings.input_timeout,
             counts=counts,

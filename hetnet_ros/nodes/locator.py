@@ -76,6 +76,9 @@ class Locator:
         stamp, inputs = message.header.stamp, self._inputs.get(message.camera)
         if inputs is None:
             return nothing(NoPose.NO_CAMERA_INFO)
+        if inputs.crowd:
+            self._warn(inputs.crowd)
+            return nothing(NoPose.TWO_PUBLISHERS)
         depth_message, any_depth = inputs.depth(
             stamp.sec * 1_000_000_000 + stamp.nanosec, parameters.geometry_stamp_tolerance, parameters.geometry_wait
         )

@@ -24,18 +24,22 @@ from moveit_msgs.msg import (
 )
 from moveit_msgs.srv import ApplyPlanningScene
 from rcl_interfaces.srv import GetParameters
-from rclpy.action import ActionClient
 from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
+from sensor_msgs.msg import JointState
 from shape_msgs.msg import SolidPrimitive
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.nodes.calls import Caller, CallFailed
+from hetnet_ros.nodes.calls import Caller, CallFailed, SoleActionClient
+from hetnet_ros.nodes.qos import image_profile
 from hetnet_ros.nodes.space_conversion import box_message
 from hetnet_ros.planning.cell_config import MoveItConfig, PoseTarget, Target
 from hetnet_ros.planning.interfaces import KeepOut, MotionFailed
 from hetnet_ros.planning.named_states import named_state
 
 _SEMANTIC = "robot_description_semantic"
+_LISTEN_SECONDS = 1.0
+"""How long the gripper's joints are listened to; drivers publish them many times a second."""
 _REASONS = {"timeout": "motion_timeout", "stopped": "planner_stopped"}
 
 
@@ -44,11 +48,37 @@ class MoveItArm:
 
     def __init__(self, node: Node, caller: Caller, config: MoveItConfig, available: float) -> None:
         self._node, self._caller, self._config, self._available = node, caller, config, available
-        self._motions = ActionClient(node, MoveGroup, config.action)
+        self._motions = SoleActionClient(node, MoveGroup, config.action)
         self._scene = node.create_client(ApplyPlanningScene, "apply_planning_scene")
         self._description = node.create_client(GetParameters, f"{config.move_group}/get_parameters")
         self._srdf = ""
         self._zones: list[tuple[str, str]] = []
+        self._joints: list[dict[str, float]] | None = None
+        if config.gripper_group:
+            profile = image_profile(ReliabilityPolicy.BEST_EFFORT, 10)
+            node.create_subscription(JointState, "joint_states", self._take_joints, profile)
+
+    def holding(self, timeout: float) -> bool | None:
+        """False where every message on ``joint_states`` in a second has the gripper at its open state, else None: a closed
+        one may hold a part, and what is not measured is not known."""
+        if not self._config.gripper_group:
+            return None
+        try:
+            opened = named_state(self._semantic_description(timeout), self._config.gripper_group, self._config.gripper_open)
+            self._joints = []
+            self._caller.sleep(_LISTEN_SECONDS)
+        except (CallFailed, InputError, MotionFailed):
+            return None
+        heard, self._joints = self._joints, None
+        for joint, position in opened.items():
+            measured = [message[joint] for message in heard if joint in message]
+            if not measured or any(not abs(value - position) <= self._config.joint_tolerance for value in measured):
+                return None
+        return False
+
+    def _take_joints(self, message: JointState) -> None:
+        if self._joints is not None:
+            self._joints.append(dict(zip(message.name, message.position)))
 
     def begin_part(self, number: int, timeout: float) -> None:
         """Take the last part's keep-out boxes out of the scene; parts come by the cell's own feeder."""

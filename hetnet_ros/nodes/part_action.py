@@ -27,6 +27,7 @@ from hetnet_ros.inspection.multi_view import PartVerdict, thresholds_among
 from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.msg import PartVerdict as PartVerdictMessage
 from hetnet_ros.msg import Thresholds, ViewEvidence
+from hetnet_ros.nodes.company import twin_of
 from hetnet_ros.nodes.parameters import InspectorParameters
 from hetnet_ros.nodes.part_inspection import Evidence, PartGoal, PartInspection, check_names, plan_views
 from hetnet_ros.nodes.pipeline import Pipeline
@@ -45,20 +46,22 @@ _CANCEL_SECONDS = 1.0
 
 @dataclass(eq=False)
 class _Order:
-    """An accepted goal: its handle, when it was accepted and by when it must have its result (s, monotonic), and the
-    earliest stamp, ns.  end: reason and detail that end it; empty while nothing does."""
+    """An accepted goal: its handle, when it was accepted and by when it must have its result (s, monotonic), the
+    earliest stamp, ns, and when its turn came (s, monotonic).  end: reason and detail that end it; empty while nothing
+    does."""
 
     handle: Any
     accepted: float
     deadline: float
     not_before_ns: int
+    begun: float
     end: tuple[str, str] = ("", "")
 
 
 class PartInspectionServer:
     """Offers the action on ``node``.
 
-    parameters: those in force.  idle: why nothing is being inspected, empty while it is.
+    parameters: those in force.  idle: reason and detail why no part can be inspected, both empty while one can.
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class PartInspectionServer:
         node: Node,
         pipeline: Pipeline,
         parameters: Callable[[], InspectorParameters],
-        idle: Callable[[], str],
+        idle: Callable[[], tuple[str, str]],
     ) -> None:
         self._node = node
         self._logger = node.get_logger()
@@ -77,6 +80,7 @@ class PartInspectionServer:
         self._orders: dict[bytes, _Order] = {}
         self._running: _Order | None = None
         self._queue: deque[_Order] = deque()
+        self._asked = 0.0
         self._verdicts = node.create_publisher(PartVerdictMessage, "~/part_verdict", _LATCHED)
         self._server = ActionServer(
             node,
@@ -100,11 +104,16 @@ class PartInspectionServer:
     # ---- goals come and go -------------------------------------------------------------------------------------------
 
     def _on_goal(self, request: InspectPart.Goal) -> GoalResponse:
+        self._asked = time.monotonic()  # the client learns that it is accepted before the next callback is called
         try:
             check_names(request.part_id, request.view_ids)
             plan_views(request.view_ids, request.min_views, request.max_views)
         except ValueError as error:
             self._logger.warning(f"a goal of inspect_part is refused: {error}")
+            return GoalResponse.REJECT
+        twin = twin_of(self._node)
+        if twin:
+            self._logger.error(f"a goal of inspect_part is refused: {twin}")
             return GoalResponse.REJECT
         with self._lock:
             busy = self._running is not None
@@ -118,7 +127,7 @@ class PartInspectionServer:
         timeout = request.timeout.sec + request.timeout.nanosec / 1e9
         before = request.not_before.sec * 1_000_000_000 + request.not_before.nanosec
         order = _Order(handle, now, now + (timeout if timeout > 0 else parameters.inspect_part_timeout),
-                       before or self._node.get_clock().now().nanoseconds)
+                       before or self._node.get_clock().now().nanoseconds, self._asked)
         with self._lock:
             self._orders[bytes(handle.goal_id.uuid)] = order
             if self._running is not None:
@@ -156,7 +165,7 @@ class PartInspectionServer:
         part = PartInspection(PartGoal(
             request.part_id, names, request.min_views or len(names), order.not_before_ns, request.stop_on_reject,
             request.wait_for_view, parameters.inspect_part_tries, frozenset(parameters.camera_names),
-            parameters.inspect_part_combination))
+            parameters.inspect_part_combination, order.begun))
         try:
             verdict = self._inspected(order, part)
         except Exception as error:  # a defect of ours must not look like a verdict
@@ -196,8 +205,9 @@ class PartInspectionServer:
             return "cancelled", f"cancelled; {part.waiting_for}"
         if order.end[0]:
             return order.end
-        if self._idle():
-            return "inspector_inactive", self._idle()
+        reason, detail = self._idle()
+        if reason:
+            return reason, detail
         if time.monotonic() > order.deadline:
             return "timeout", f"no verdict in {order.deadline - order.accepted:.3g} s: {part.waiting_for}"
         return "", ""
@@ -208,6 +218,9 @@ class PartInspectionServer:
                 return
             self._running = self._queue.popleft() if self._queue else None
             if self._running is not None:
+                # Until now another part lay there, and ~/view told of that one.
+                self._running.begun = time.monotonic()
+                self._running.not_before_ns = max(self._running.not_before_ns, self._node.get_clock().now().nanoseconds)
                 self._running.handle.execute()
 
     def _conclude(self, order: _Order, part: PartInspection, verdict: PartVerdict) -> InspectPart.Result:
@@ -224,7 +237,7 @@ class PartInspectionServer:
                 time.sleep(0.005)
         if handle.is_cancel_requested:
             handle.canceled()
-        elif verdict.reason in ("timeout", "preempted", "inspector_inactive", "internal_error", "cancelled"):
+        elif verdict.reason in _NO_VERDICT:
             handle.abort()
         else:
             handle.succeed()
@@ -257,6 +270,8 @@ class PartInspectionServer:
             message.thresholds = Thresholds(accept=limits.accept, reject=limits.reject, pixel=limits.pixel)
         return message
 
+
+_NO_VERDICT = ("timeout", "preempted", "inspector_inactive", "two_inspectors", "internal_error", "cancelled")
 
 _SHARED = tuple(name for name in InspectPart.Result.get_fields_and_field_types()
                 if name in PartVerdictMessage.get_fields_and_field_types())

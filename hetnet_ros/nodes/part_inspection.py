@@ -14,6 +14,7 @@ from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.multi_view import PartVerdict, SeenView, combine
 from hetnet_ros.inspection.result import Inspection, Verdict
+from hetnet_ros.nodes.view_settings import Announcement
 
 _TIME_REASONS = ("stale", "no_stamp", "stamp_in_future")
 """Frames refused for their stamp are waited out; those refused for what they show are tried a few times."""
@@ -23,7 +24,8 @@ _TIME_REASONS = ("stale", "no_stamp", "stamp_in_future")
 class PartGoal:
     """What is asked for.  view_ids: one for each view wanted.  least: usable views that a PASS needs.  not_before_ns: ns on
     the node's clock.  tries: frames with a fault until a view counts as faulty.  cameras: names that bind a view to a
-    camera.  rule: how views are combined."""
+    camera.  rule: how views are combined.  begun: announcements received before, s on the monotonic clock, were meant for
+    another goal."""
 
     part_id: str
     view_ids: tuple[str, ...]
@@ -34,6 +36,7 @@ class PartGoal:
     tries: int = 3
     cameras: frozenset[str] = frozenset()
     rule: str = "bonferroni"
+    begun: float = 0.0
 
 
 def check_names(part_id: str, view_ids: Sequence[str]) -> None:
@@ -101,17 +104,17 @@ class PartInspection:
         self._settled: list[Evidence] = []
         self._last_refusal = ""
 
-    def claim(self, camera: str, stamp_ns: int, shown: tuple[str, int] | None) -> Claim | None:
-        """The view that a frame is for, or None.  shown: the view announced last and its stamp, ns."""
+    def claim(self, camera: str, stamp_ns: int, shown: Announcement | None) -> Claim | None:
+        """The view that a frame is for, or None.  shown: the last announcement."""
         with self.changed:
             slot = self._open_slot(camera)
             if slot is None or self._finished():
                 return None
             earliest = self.goal.not_before_ns
             if self.goal.wait_for_view:
-                if shown is None or shown[0] != slot.view_id:
+                if not self._announced(slot, shown):
                     return None
-                earliest = max(earliest, shown[1])
+                earliest = max(earliest, shown.stamp_ns)
             if slot.camera is None and stamp_ns <= self._last_stamp_ns:
                 return None
             if stamp_ns < earliest:
@@ -168,6 +171,15 @@ class PartInspection:
             missing = [slot.view_id for slot in self._slots if slot.evidence is None]
             why = f" ({self._last_refusal})" if self._last_refusal else " (no frame came)"
             return f"{len(self._settled)} of {len(self._slots)} views came, waiting for {', '.join(missing[:5])}{why}"
+
+    def _announced(self, slot: _Slot, shown: Announcement | None) -> bool:
+        """Whether ``shown`` tells of this view, and to this goal: one of the goal before shows nothing of this part."""
+        if shown is None or shown.received < self.goal.begun:
+            return False
+        if shown.trouble:
+            self._last_refusal = f"no announcement counts: {shown.trouble}"
+            return False
+        return shown.view_id == slot.view_id and shown.stamp_ns >= self.goal.not_before_ns
 
     def _open_slot(self, camera: str) -> _Slot | None:
         """The view of this camera's own, else the next of those that any camera may show."""

@@ -31,6 +31,7 @@ from hetnet_ros.nodes.pace import Pace
 from hetnet_ros.nodes.parameters import InspectorParameters
 from hetnet_ros.nodes.part_inspection import Claim, PartInspection
 from hetnet_ros.nodes.picture_worker import PictureWorker
+from hetnet_ros.nodes.stamp_rule import Refusal
 from hetnet_ros.nodes.view_settings import ViewSettings
 
 _JOIN_SECONDS = 3.0
@@ -116,9 +117,10 @@ class Pipeline:
             self._open = False
             self._mailbox.clear()
 
-    def deliver(self, message: Any, camera: str = "") -> None:
-        """Take an image message from a camera's subscription; only notes it, whatever it holds."""
-        frame = Frame(message, time.monotonic(), camera)
+    def deliver(self, message: Any, camera: str = "", refusal: Refusal | None = None) -> None:
+        """Take an image message from a camera's subscription; only notes it, whatever it holds.  refusal: why it will not be
+        judged."""
+        frame = Frame(message, time.monotonic(), camera, refusal)
         self.statistics.image_received(frame.received, frame.stamp_ns, camera)
         if not self._open:
             self.statistics.image_ignored()
@@ -163,7 +165,7 @@ class Pipeline:
         own, region = self.views.of(claim.view_id if claim else "")
         frozen = self._frozen.setdefault(frame.camera, FrozenCamera())
         budget = self._budgets.setdefault(frame.camera, CameraBudget())
-        return Request(frame.message, own or model, region, frozen, budget)
+        return Request(frame.message, own or model, region, frozen, budget, frame.refusal)
 
     def _tell(
         self,

@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.resources import config_path
@@ -43,6 +43,9 @@ WAKE_SECONDS = 0.5
 """Longest sleep of the executor.  rclpy wakes it on a signal just before it shuts the context down, so an executor that
 waits for events without limit can look at the context too early and then sleep through its end."""
 
+_ERROR_SECONDS = 0.05
+"""Pause after an error that a node outlives, so that one that comes again and again leaves time for everything else."""
+
 CALLBACK_SECONDS = 0.5
 """Time that callbacks and workers have to return once the node is down; one that takes longer is cut off with the process."""
 
@@ -68,12 +71,19 @@ def prepare_environment() -> None:
         os.environ[f"{'FASTRTPS' if older else 'FASTDDS'}_DEFAULT_PROFILES_FILE"] = str(profile)
 
 
-def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *, threads: int = 4) -> int:
+def run_node(
+    make_node: Callable[[], Node],
+    args: Sequence[str] | None = None,
+    *,
+    threads: int = 4,
+    outlive: Callable[[Any, Exception], None] | None = None,
+) -> int:
     """Initialise ROS, make the node, spin it until told to stop, and return the exit code of the process.
 
     make_node: called once, after ROS is initialised; an :class:`InputError` from it ends the process with one line and
     code 2. args: the command line after the program name (``--ros-args ...``); None takes ``sys.argv[1:]``. threads:
-    size of the executor's thread pool.  Returns 0 when stopped by SIGINT, SIGTERM or a shutdown of the context, 1 on a
+    size of the executor's thread pool. outlive: is told of the node and of an error that reached the executor, after which the
+    node goes on; without it such an error ends the process.  Returns 0 when stopped by SIGINT, SIGTERM or a shutdown of the context, 1 on a
     fault, 2 on bad input.  The caller should end the process with that code at once: what still holds it after the
     grace period is cut off.
     """
@@ -86,7 +96,7 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None, *
     try:
         _initialise(arguments)
         interrupt.left_to_rclpy = True
-        _spin(make_node, threads)
+        _spin(make_node, threads, outlive)
         code = EXIT_DONE
     except KeyboardInterrupt:
         code = EXIT_DONE
@@ -149,7 +159,9 @@ def _initialise(arguments: list[str]) -> None:
         )
 
 
-def _spin(make_node: Callable[[], Node], threads: int) -> None:
+def _spin(
+    make_node: Callable[[], Node], threads: int, outlive: Callable[[Any, Exception], None] | None
+) -> None:
     import rclpy
     from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
     from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
@@ -160,7 +172,15 @@ def _spin(make_node: Callable[[], Node], threads: int) -> None:
         node = make_node()
         executor.add_node(node)
         while rclpy.ok():
-            executor.spin_once(timeout_sec=WAKE_SECONDS)
+            try:
+                executor.spin_once(timeout_sec=WAKE_SECONDS)
+            except ExternalShutdownException:
+                raise
+            except Exception as error:
+                if outlive is None or not rclpy.ok():
+                    raise
+                outlive(node, error)
+                time.sleep(_ERROR_SECONDS)
     except ExternalShutdownException:
         pass
     except (InvalidParameterTypeException, InvalidParameterValueException) as error:

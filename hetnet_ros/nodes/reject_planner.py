@@ -2,6 +2,9 @@
 
 What it does, and what follows from each failure, is decided in :mod:`hetnet_ros.planning`; here it only meets ROS.  The
 cycle runs on a thread of its own and the executor's threads complete its calls, so services answer at any time.
+
+It begins nothing before it is known that no part is in hand: it may have been started again in the middle of one.  The arm
+knows (:meth:`Arm.holding`), or a person says so (~/resume).
 """
 
 from __future__ import annotations
@@ -18,17 +21,19 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.msg import PartOutcome as PartOutcomeMessage
 from hetnet_ros.nodes.calls import Caller, CallFailed
+from hetnet_ros.nodes.company import Servers, twin_of
 from hetnet_ros.nodes.inspect_client import InspectClient
 from hetnet_ros.nodes.parameters import Declaration
 from hetnet_ros.nodes.process import run_node
 from hetnet_ros.nodes.virtual_arm import VirtualCellArm
 from hetnet_ros.planning.cell_config import CellConfig, load_cell
-from hetnet_ros.planning.interfaces import Arm, StepFailed
+from hetnet_ros.planning.hand import Hand
+from hetnet_ros.planning.interfaces import Arm, MustHalt, StepFailed
 from hetnet_ros.planning.outcome import Destination
 from hetnet_ros.planning.part_cycle import PartCycle, PartOutcome, State
 from hetnet_ros.resources import config_path
@@ -47,6 +52,9 @@ LATCHED = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 """Outcomes and state: whoever comes later learns them too."""
+_ASK_SECONDS = 2.0
+"""How often the arm is asked again whether it holds a part, until it or a person tells."""
+_TELL = "call ~/resume: data is whether the gripper holds a part, which is then put to the re-inspect side"
 
 
 class RejectPlanner(Node):
@@ -55,9 +63,10 @@ class RejectPlanner(Node):
     def __init__(self, **options: Any) -> None:
         """``options`` go to :class:`rclpy.node.Node`.  Raises InputError for a parameter or cell file that is not allowed."""
         super().__init__("reject_planner", **options)
-        self._caller = Caller()
+        self._caller = Caller(Servers(self))
         self._thread: threading.Thread | None = None
         self._wake, self._running, self._ending = threading.Condition(), False, False
+        self._hand_known, self._told, self._fault = False, None, ""
         for entry in DECLARATIONS:
             self.declare_parameter(entry.name, entry.default, entry.descriptor())
         given = {entry.name: entry.checked(self.get_parameter(entry.name).value) for entry in DECLARATIONS}
@@ -66,6 +75,7 @@ class RejectPlanner(Node):
         self._recipe_name = next(name for name, recipe in self.cell.recipes.items() if recipe is self._recipe)
         self._parts = given["parts"]
         self.arm = make_arm(self, self._caller, self.cell)
+        self._hand = Hand(self.arm, self.cell)
         self._inspector = InspectClient(
             self, self._caller, self.cell.inspector, self.cell.timing.available, self.cell.policy.keep_out_margin
         )
@@ -77,6 +87,7 @@ class RejectPlanner(Node):
         self._counts = dict.fromkeys(Destination, 0)
         self.create_service(Trigger, "~/start", self._on_start)
         self.create_service(Trigger, "~/stop", self._on_stop)
+        self.create_service(SetBool, "~/resume", self._on_resume)
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(
             f"recipe {self._recipe_name}, arm {self.cell.arm.backend}; {'starting' if self._running else 'call ~/start to begin'}"
@@ -99,14 +110,34 @@ class RejectPlanner(Node):
     def _on_start(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         with self._wake:
             response.success, response.message = not self._running, "started"
-            if self._running:
+            if not self._hand_known and self._state is State.HALTED:
+                response.success, response.message = False, self._line
+            elif self._running:
                 response.message = "it is running already"
             elif self._parts and self._number >= self._parts:
                 response.success, response.message = False, f"all {self._parts} parts are done"
             else:
+                self._looked_after()
                 self._running = True
                 self._wake.notify_all()
         return response
+
+    def _on_resume(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        with self._wake:
+            response.success = self._state is State.HALTED and self._told is None
+            response.message = "the part is put to the re-inspect side" if request.data else "no part is in hand"
+            if response.success:
+                self._looked_after()
+                self._told = request.data
+                self._wake.notify_all()
+            else:
+                response.message = f"the planner is {self._state.value}, not halted: it knows what is in hand"
+        return response
+
+    def _looked_after(self) -> None:
+        """A person has looked at whatever was wrong.  The lock is held."""
+        self._fault = ""
+        self._inspector.forget()
 
     def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         with self._wake:
@@ -118,14 +149,21 @@ class RejectPlanner(Node):
     # ---- the cycle ---------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        cycle = PartCycle(self.cell, self._recipe, self.arm, self._inspector, self._settle, self._tell)
+        cycle = PartCycle(self.cell, self._recipe, self.arm, self._inspector, self._settle, self._tell, self._guard)
+        while not self._learn_hand():
+            if self._ending:
+                return
         self._tell(State.IDLE, f"recipe {self._recipe_name}, arm {self.cell.arm.backend}")
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._running or self._ending)
+                self._wake.wait_for(lambda: self._running or self._ending or self._told is not None)
                 if self._ending:
                     return
-                number = self._number
+                told, self._told, number = self._told, None, self._number
+            if told is not None:
+                line = self._put_away() if told else ""
+                self._tell(State.HALTED if line else State.IDLE, line or f"{self._number} parts done")
+                continue
             stamp, started = self.get_clock().now(), time.monotonic()
             outcome = cycle.run(number)
             with self._wake:
@@ -144,6 +182,49 @@ class RejectPlanner(Node):
             if idle:
                 self._tell(State.IDLE, f"{self._number} parts done")
 
+    def _learn_hand(self) -> bool:
+        """Whether it is known now that no part is in hand, and that this is the only planner of its name."""
+        with self._wake:
+            told, self._told = self._told, None
+        try:
+            line = twin_of(self)
+            if not line and told is not False:
+                line = (self._put_away() if told else self._hand.doubt()) or twin_of(self)
+        except Exception as error:  # the graph cannot be asked: the context is at its end
+            line = f"{type(error).__name__}: {error}"
+        if line:
+            line = f"{line}; {_TELL}"
+            if (self._state, self._line) != (State.HALTED, line):
+                self.get_logger().error(f"halted: {line}")
+                self._tell(State.HALTED, line)
+            with self._wake:
+                self._wake.wait_for(lambda: self._ending or self._told is not None, _ASK_SECONDS)
+        self._hand_known = not line
+        return self._hand_known
+
+    def _put_away(self) -> str:
+        self._tell(State.PLACING, "the part in hand to the re-inspect side")
+        return self._hand.put_away()
+
+    def _guard(self) -> None:
+        """Raises MustHalt where it cannot be known who acts or answers."""
+        if self._fault:
+            raise MustHalt("planner_failed", self._fault)
+        twin = twin_of(self)
+        if twin:
+            raise MustHalt("two_planners", twin)
+        self._inspector.alone(self.cell.timing.available if self._state is State.PRESENTING else 0.0)
+
+    def outlive(self, error: Exception) -> None:
+        """An error has reached the executor: nothing more goes to the good bin until a person has looked."""
+        self._fault = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        self.get_logger().error(f"an error in the executor; the planner halts\n{trace}", throttle_duration_sec=5.0)
+        with self._wake:
+            resting = self._state is State.IDLE and not self._running
+        if resting:
+            self._tell(State.HALTED, f"planner_failed: {self._fault}")
+
     def _settle(self, seconds: float) -> None:
         try:
             self._caller.sleep(seconds)
@@ -161,7 +242,10 @@ class RejectPlanner(Node):
         why = f", {decision.reason}: {decision.detail}" if decision.reason else ""
         line = f"part {outcome.number}: {outcome.destination.name}{why}"
         if outcome.halted:
-            self.get_logger().error(f"{line}; {outcome.fault}. Halted: look after the part, then call ~/start")
+            fault = "" if outcome.fault == f"{decision.reason}: {decision.detail}" else f"; {outcome.fault}"
+            self.get_logger().error(
+                f"{line}{fault}. Halted: look after the part, then call ~/start, or ~/resume if it is in hand"
+            )
         elif outcome.fault:
             self.get_logger().warning(f"{line}; on the way: {outcome.fault}")
         else:
@@ -189,9 +273,11 @@ class RejectPlanner(Node):
 
     def _publish_diagnostics(self) -> None:
         status = DiagnosticStatus(name=f"{self.get_fully_qualified_name().lstrip('/')}: planner")
-        halted = self._state is State.HALTED
+        halted = self._state is State.HALTED or self._fault
         status.level = DiagnosticStatus.ERROR if halted else DiagnosticStatus.OK
         status.message = f"{self._state.value} {self._line}".strip()
+        if self._fault and self._fault not in status.message:
+            status.message += f"; planner_failed: {self._fault}"
         status.values = [KeyValue(key=side.name, value=str(count)) for side, count in self._counts.items()]
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
@@ -215,7 +301,7 @@ def make_arm(node: Node, caller: Caller, cell: CellConfig) -> Arm:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is told to stop; returns the exit code."""
-    return run_node(RejectPlanner, args, threads=4)
+    return run_node(RejectPlanner, args, threads=4, outlive=RejectPlanner.outlive)
 
 
 if __name__ == "__main__":

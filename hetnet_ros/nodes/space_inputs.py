@@ -1,6 +1,6 @@
 """Intrinsics and depth images, kept until the worker asks for those of an image.
 
-Callbacks only store; nothing here converts pixels.  Depth is matched to an image by stamp.  CameraInfo is not: intrinsics
+Callbacks only store; nothing here converts pixels.  What comes while a topic has two publishers is not kept.  Depth is matched to an image by stamp.  CameraInfo is not: intrinsics
 hold until others come, and many drivers publish them seldom or with a stamp of their own.
 """
 
@@ -17,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from hetnet_ros.nodes.image_source import ImageSource
 from hetnet_ros.nodes.qos import image_profile
+from hetnet_ros.nodes.sole_publisher import SolePublisher, listening
 
 _KEPT = 8
 """Depth images kept: enough for the newest images that can still be in the worker's hands."""
@@ -35,18 +36,25 @@ class SpaceInputs:
         )
         self._info_topic = f"{camera}/camera_info" if camera else "camera_info"
         self._info_subscription: Any = None
+        self._info_sole = SolePublisher(node, node.resolve_topic_name(self._info_topic), "sensor_msgs/msg/CameraInfo")
 
     def connect(self) -> None:
         """Subscribe; cheap to call again and again, which follows a changed camera."""
-        if self._info_subscription is None:  # best effort connects to every publisher, and one of many is enough
+        if self._info_subscription is None:  # best effort connects to every publisher
             self._info_subscription = self._node.create_subscription(
                 CameraInfo,
                 self._info_topic,
-                self._take_info,
+                listening(self._take_info),
                 image_profile(ReliabilityPolicy.BEST_EFFORT, 5),
                 callback_group=self._group,
             )
         self._depth_source.connect()
+        self._info_sole.look()
+
+    @property
+    def crowd(self) -> str:
+        """One line on two publishers of depth or intrinsics; empty where there is one of each."""
+        return self._depth_source.crowd or self._info_sole.crowd
 
     @property
     def info(self) -> CameraInfo | None:
@@ -72,10 +80,13 @@ class SpaceInputs:
             ((abs(stamp - stamp_ns), message) for stamp, message in self._depths), key=lambda found: found[0], default=None
         )
 
-    def _take_info(self, message: CameraInfo) -> None:
-        self._info = message
+    def _take_info(self, message: CameraInfo, info: Any) -> None:
+        if not self._info_sole.trouble(info):
+            self._info = message
 
-    def _take_depth(self, message: Image) -> None:
+    def _take_depth(self, message: Image, trouble: str) -> None:
+        if trouble:
+            return
         with self._changed:
             self._depths.append((message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec, message))
             self._changed.notify_all()

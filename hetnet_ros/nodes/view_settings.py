@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Mapping
 
@@ -14,14 +15,25 @@ from hetnet_ros.inspection.result import Box
 from hetnet_ros.nodes.loaded_model import LoadedModel
 
 
+@dataclass(frozen=True)
+class Announcement:
+    """A message on ~/view: from ``stamp_ns``, ns, on the camera is at the view ``view_id``.  received: when it came, s on the
+    monotonic clock.  trouble: why it does not count, empty if it does."""
+
+    view_id: str
+    stamp_ns: int
+    received: float
+    trouble: str = ""
+
+
 @dataclass(eq=False)
 class ViewSettings:
-    """recipe: what holds for each view.  models: the recipe's models, loaded, by path.  shown: name and stamp, ns, of the
-    view that ~/view announced last.  Each value is replaced whole, so that threads may read them at any time."""
+    """recipe: what holds for each view.  models: the recipe's models, loaded, by path.  shown: what ~/view announced last.
+    Each value is replaced whole, so that threads may read them at any time."""
 
     recipe: Recipe = field(default_factory=Recipe)
     models: Mapping[str, LoadedModel] = field(default_factory=dict)
-    shown: tuple[str, int] | None = None
+    shown: Announcement | None = None
     topic_region: Region | None = None
 
     def of(self, view_id: str) -> tuple[LoadedModel | None, Region | None]:
@@ -29,9 +41,10 @@ class ViewSettings:
         view = self.recipe.view(view_id)
         return self.models.get(view.model), view.region or self.topic_region
 
-    def announce(self, message: Header) -> None:
-        """From ``message.stamp`` on, the camera is at the view ``message.frame_id``."""
-        self.shown = (message.frame_id, message.stamp.sec * 1_000_000_000 + message.stamp.nanosec)
+    def announce(self, message: Header, trouble: str = "") -> None:
+        """From ``message.stamp`` on, the camera is at the view ``message.frame_id``.  trouble: why that does not count."""
+        stamp_ns = message.stamp.sec * 1_000_000_000 + message.stamp.nanosec
+        self.shown = Announcement(message.frame_id, stamp_ns, time.monotonic(), trouble)
 
     def restrict(self, message: RegionOfInterest) -> None:
         """Look at this part of the images from now on; all zero: everywhere."""

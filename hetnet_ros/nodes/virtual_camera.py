@@ -82,6 +82,7 @@ DECLARATIONS = (
         high=360.0,
     ),
     Declaration("distance_mm", 400.0, "Distance from the camera to the face, mm.", low=150.0, high=2000.0),
+    Declaration("part_in_work", False, "Set by a planner from when it begins with a part until it has put it down."),
     Declaration("publish_depth", True, "Publish depth."),
     Declaration("publish_truth", True, "Publish ~/truth and ~/truth_mask."),
     Declaration(
@@ -115,6 +116,7 @@ class CameraParameters:
     tilt_deg: float
     azimuth_deg: float
     distance_mm: float
+    part_in_work: bool
     publish_depth: bool
     publish_truth: bool
     reliability: str
@@ -258,9 +260,7 @@ class VirtualCamera(Node):
             except RCLError as error:  # a saturated reliable publisher, or the end of the context
                 if rclpy.ok(context=self.context):
                     self.get_logger().error(f"a picture could not be published: {error}", throttle_duration_sec=5.0)
-            except (
-                Exception
-            ):  # a defect of ours: say so, and go on, because a camera that has died looks like a lost cable
+            except Exception:  # a defect of ours: say so and go on, because a camera that has died looks like a lost cable
                 if not self._ending and rclpy.ok(context=self.context):
                     self.get_logger().error(
                         f"a picture could not be taken:\n{traceback.format_exc()}", throttle_duration_sec=5.0

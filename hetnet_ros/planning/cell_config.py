@@ -158,7 +158,7 @@ class Policy:
 @dataclass(frozen=True)
 class Timing:
     """Limits in s.  motion: for one motion; settle: from the end of a motion to the first image that counts; inspect: for
-    the verdict on one view; available: how long a server or a node may be absent."""
+    the verdict on one view; available: how long a server or a node may be absent, or a second one be there."""
 
     motion: float = 30.0
     settle: float = 0.3

@@ -19,6 +19,15 @@ class StepFailed(Exception):
         self.reason, self.detail = reason, detail
 
 
+class MustHalt(Exception):
+    """Nothing may be moved or placed until a person has looked: it cannot be known who acts or answers.  ``reason`` and
+    ``detail`` as in :class:`StepFailed`."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason, self.detail = reason, detail
+
+
 class MotionFailed(StepFailed):
     """The arm is not where it was sent, or nobody knows."""
 
@@ -62,8 +71,12 @@ class PartVerdict:
 class Arm(Protocol):
     """An arm that brings a camera to a part, or a part to a camera, and parts to bins.
 
-    Every method returns once the thing is done, and raises MotionFailed if it was not done within ``timeout`` s.
+    Every method returns once the thing is done, and raises MotionFailed if it was not done within ``timeout`` s; MustHalt
+    where two would do it.
     """
+
+    def holding(self, timeout: float) -> bool | None:
+        """Whether a part is in hand; None where the arm cannot tell.  Asked once, when the planner starts."""
 
     def begin_part(self, number: int, timeout: float) -> None:
         """Get ready for the next part, and forget what is known of the last one."""
@@ -96,7 +109,7 @@ class PartInspection(Protocol):
 
 
 class PartInspector(Protocol):
-    """Inspects parts."""
+    """Inspects parts.  Its methods, and those of its inspections, raise MustHalt where two would answer."""
 
     def begin(self, part_id: str, viewpoints: Sequence[str], stop_on_reject: bool, limit: float) -> PartInspection:
         """Begin with a part, for at most ``limit`` s.  Raises InspectionFailed."""

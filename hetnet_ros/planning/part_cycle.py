@@ -6,7 +6,7 @@
 
 A step that fails is not tried again: it skips what is left to inspect and goes on to DECIDING, which then knows no good bin.
 A motion to the bin that fails is followed by motions to the other sides, never to the good bin.  When the part cannot be picked or put anywhere,
-the cycle ends HALTED: the part is where it is, and a person must look.
+or when it cannot be known who acts or answers (MustHalt, at any step), the cycle ends HALTED: the part is where it is, and a person must look.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hetnet_ros.planning.cell_config import CellConfig, Recipe, Target
-from hetnet_ros.planning.interfaces import Arm, KeepOut, PartInspector, PartVerdict, StepFailed
+from hetnet_ros.planning.interfaces import Arm, KeepOut, MustHalt, PartInspector, PartVerdict, StepFailed
 from hetnet_ros.planning.outcome import Decision, Destination, decide
 
 
@@ -57,7 +57,8 @@ class PartOutcome:
 class PartCycle:
     """Takes parts of one recipe through the cell, one at a time.
 
-    tell: called with each new state and one line on it.  settle: waits for as many seconds as it is given.
+    tell: called with each new state and one line on it.  settle: waits for as many seconds as it is given.  guard: raises
+    MustHalt where something forbids to go on; called before a part is begun and before it is put into the good bin.
     """
 
     def __init__(
@@ -68,10 +69,11 @@ class PartCycle:
         inspector: PartInspector,
         settle: Callable[[float], None],
         tell: Callable[[State, str], None],
+        guard: Callable[[], None] = lambda: None,
     ) -> None:
         self._cell, self._recipe = cell, recipe
         self._arm, self._inspector = arm, inspector
-        self._settle, self._tell = settle, tell
+        self._settle, self._tell, self._guard = settle, tell, guard
 
     def run(self, number: int) -> PartOutcome:
         """Take part ``number`` to its bin; every way in which that can fail is in the outcome, nothing is raised."""
@@ -80,10 +82,13 @@ class PartCycle:
         before = self._cell.policy.pick == "before_inspection"
         try:
             self._tell(State.PRESENTING, f"part {number}")
+            self._guard()
             self._arm.begin_part(number, self._cell.timing.motion)
             if before and (stuck := self._pick(())):
-                return self._halt(number, Decision(Destination.NOT_PLACED, stuck.reason, stuck.detail), None, stuck)
+                return self._halt(number, _not_placed(stuck), None, stuck)
             verdict = self._look()
+        except MustHalt as error:
+            return self._halt(number, _not_placed(error), None, error)
         except StepFailed as error:
             failure = error
         except Exception as error:  # a defect of an arm's or inspector's code must not end in a bin by chance
@@ -95,6 +100,9 @@ class PartCycle:
             if not before and (stuck := self._pick(zones)):
                 return self._halt(number, decision, verdict, stuck)
             return self._place(number, decision, verdict)
+        except MustHalt as error:  # what was decided may have come from the wrong one
+            good = decision.destination is Destination.GOOD
+            return self._halt(number, _not_placed(error) if good else decision, verdict, error)
         except Exception as error:  # likewise: the part is somewhere on the arm
             return self._halt(number, decision, verdict, _defect(error))
 
@@ -142,11 +150,15 @@ class PartCycle:
         fault: StepFailed | None = None
         for destination in (decision.destination, *fallbacks):
             self._tell(State.PLACING, destination.name)
+            if destination is Destination.GOOD:
+                self._guard()
             try:
                 self._move(stations[destination])
             except StepFailed as error:
                 fault = fault or error
                 continue
+            if destination is Destination.GOOD:
+                self._guard()
             try:
                 self._arm.release(self._cell.timing.motion)
             except StepFailed as error:
@@ -155,9 +167,15 @@ class PartCycle:
             return PartOutcome(number, destination, decision, verdict, str(fault or ""))
         return self._halt(number, decision, verdict, fault or StepFailed("not_placed"))
 
-    def _halt(self, number: int, decision: Decision, verdict: PartVerdict | None, fault: StepFailed) -> PartOutcome:
+    def _halt(
+        self, number: int, decision: Decision, verdict: PartVerdict | None, fault: StepFailed | MustHalt
+    ) -> PartOutcome:
         self._tell(State.HALTED, f"part {number}: {fault}")
         return PartOutcome(number, Destination.NOT_PLACED, decision, verdict, str(fault))
+
+
+def _not_placed(error: StepFailed | MustHalt) -> Decision:
+    return Decision(Destination.NOT_PLACED, error.reason, error.detail)
 
 
 def _defect(error: Exception) -> StepFailed:

@@ -113,3 +113,54 @@ def test_too_few_views_do_not_pass():
     found = combine([view(GOOD)], 3, 2)
     assert (found.verdict, found.reason) == (Verdict.UNCERTAIN, "too_few_views")
     assert combine([view(GOOD), view(GOOD, "b")], 3, 2).verdict == Verdict.PASS
+
+
+BORDERLINE = (CALIBRATION.score_accept + CALIBRATION.score_reject) / 2
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("planned", [1, 2, 5, 100])
+@pytest.mark.parametrize("raw", [1.0001 * CALIBRATION.score_accept, BORDERLINE, 0.9999 * CALIBRATION.score_reject,
+                                 1.01 * CALIBRATION.score_reject], ids=["accepted not", "between", "nearly", "over"])
+def test_views_that_were_never_taken_let_no_doubtful_view_pass(rule, planned, raw):
+    """A part seen once, or once doubtfully among good views, when many more views would have been allowed."""
+    assert view(raw).inspection.verdict != Verdict.PASS
+    assert combine([view(raw)], planned, 1, rule).verdict != Verdict.PASS
+    count = min(planned, 5) - 1
+    seen = [view(GOOD, str(number)) for number in range(count)]
+    for place in range(count + 1):
+        found = combine([*seen[:place], view(raw, "x"), *seen[place:]], planned, 1, rule)
+        assert found.verdict != Verdict.PASS and (found.verdict == Verdict.REJECT or found.deciding == place)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_view_that_did_not_pass_by_itself_keeps_the_part_from_passing(rule):
+    """Whatever its score says: the verdict of the view holds what else was found out about the image."""
+    odd = view(GOOD, "b", verdict=Verdict.UNCERTAIN, reason="borderline")
+    assert combine([view(GOOD, "a"), odd], 2, 1, rule).verdict == Verdict.UNCERTAIN
+    assert combine([view(GOOD, "a"), view(GOOD, "b", verdict=Verdict.REJECT, reason="anomaly")], 2, 1, rule).verdict \
+        != Verdict.PASS
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_pass_carries_the_p_value_of_the_views_seen(rule):
+    """Views that were never taken make a part no better: the p-value is the same, however many were allowed."""
+    seen = [view(GOOD), view(GOOD, "b")]
+    values = {combine(seen, planned, 1, rule).p_value for planned in (2, 5, 100)}
+    assert len(values) == 1 and combine(seen, 5, 1, rule).verdict == Verdict.PASS
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_end_at_the_first_sure_reject_keeps_the_promised_rate(rule):
+    """Good parts whose inspection may end after any view: at the first reject, or at the first PASS."""
+    rng = np.random.default_rng(3)
+    rates = []
+    for _ in range(30):
+        calibration = fit_calibration(*(2 * [np.exp(rng.normal(size=199))]), false_reject=0.05)
+        ends = []
+        for row in np.exp(rng.normal(size=(60, 5))):
+            views = [view(float(s), str(k), calibration) for k, s in enumerate(row)]
+            found = (combine(views[: count + 1], 5, 1, rule).verdict for count in range(5))
+            ends.append(next((v for v in found if v != Verdict.UNCERTAIN), Verdict.UNCERTAIN))
+        rates.append(np.mean([end == Verdict.REJECT for end in ends]))
+    assert np.mean(rates) <= 0.05 + 3 * np.std(rates) / np.sqrt(30)

@@ -2,7 +2,7 @@
 
 It judges nothing: it waits until ~/view announces each view, and for an image stamped since, as the inspector does, and then
 gives the answer chosen.  As a program it serves in a process of its own that can be killed:
-``python inspect_part_double.py NAMESPACE ANSWER``.
+``python inspect_part_double.py NAMESPACE ANSWER [NODE]``; as a node of another name it forges the inspector's action.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class InspectPartDouble(Node):
     """answer: called with the goal and the result of a good part, to be changed or replaced; raising aborts the goal.
     most: views after which it gives its answer.  blind: no image reaches it.  refuses: it takes no goal."""
 
-    def __init__(self, namespace: str) -> None:
-        super().__init__("inspector", namespace=namespace)
+    def __init__(self, namespace: str, name: str = "inspector") -> None:
+        super().__init__(name, namespace=namespace)
         self.mend()
         self.goals: list[Any] = []
         self.cancelled = 0
@@ -38,11 +38,11 @@ class InspectPartDouble(Node):
         self._views: list[Header] = []
         group = ReentrantCallbackGroup()
         self.create_subscription(Image, "image", lambda m: self._images.append(m.header), 5, callback_group=group)
-        self.create_subscription(Header, "~/view", self._views.append, 10, callback_group=group)
+        self.create_subscription(Header, f"{namespace}/inspector/view", self._views.append, 10, callback_group=group)
         self._server = ActionServer(
             self,
             InspectPart,
-            "~/inspect_part",
+            f"{namespace}/inspector/inspect_part",
             self._execute,
             callback_group=group,
             goal_callback=lambda _: GoalResponse.REJECT if self.refuses else GoalResponse.ACCEPT,
@@ -127,13 +127,16 @@ def hang(_goal: Any, result: Any) -> Any:
 
 if __name__ == "__main__":
     import rclpy
-    from rclpy.executors import MultiThreadedExecutor
+    from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 
     rclpy.init()
-    server = InspectPartDouble(sys.argv[1])
-    if sys.argv[2:] == ["hang"]:
+    server = InspectPartDouble(sys.argv[1], *sys.argv[3:4])
+    if sys.argv[2] == "hang":
         server.answer = hang
     spinning = MultiThreadedExecutor(num_threads=4)
     spinning.add_node(server)
     print("serving", flush=True)
-    spinning.spin()
+    try:
+        spinning.spin()
+    except ExternalShutdownException:
+        server.destroy_node()

@@ -15,6 +15,7 @@ from moveit_msgs.srv import ApplyPlanningScene
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
+from sensor_msgs.msg import JointState
 
 STATES = ("view_top", "view_side", "pick", "good", "reject", "reinspect")
 SRDF = (
@@ -30,13 +31,14 @@ SRDF = (
 
 
 class MoveGroupDouble(Node):
-    """went: names of the states gone to, or the frame of a pose goal.  codes: error code by name; "hang" never answers."""
+    """gripper: its state at start.  went: names of the states gone to, or the frame of a pose goal.  codes: error code by name; "hang" never answers."""
 
     def __init__(self, namespace: str) -> None:
         super().__init__("move_group", namespace=namespace)
         self.declare_parameter("robot_description_semantic", SRDF)
         self.goals: list[Any] = []
         self.went: list[str] = []
+        self.gripper = "open"
         self.codes: dict[str, Any] = {}
         self.scenes: list[Any] = []
         self.takes_scenes = True
@@ -50,6 +52,8 @@ class MoveGroupDouble(Node):
             callback_group=group,
             cancel_callback=lambda _: CancelResponse.ACCEPT,
         )
+        self._measured = self.create_publisher(JointState, "joint_states", 10)
+        self.create_timer(0.05, self._measure, callback_group=group)
         self.create_service(ApplyPlanningScene, "apply_planning_scene", self._apply, callback_group=group)
 
     def _execute(self, handle: Any) -> Any:
@@ -71,6 +75,11 @@ class MoveGroupDouble(Node):
         else:
             handle.abort()
         return MoveGroup.Result(error_code=MoveItErrorCodes(val=code))
+
+    def _measure(self) -> None:
+        """The gripper's joint, where its last motion brought it."""
+        last = next((name for name in reversed(self.went) if name in ("open", "closed")), self.gripper)
+        self._measured.publish(JointState(name=["f"], position=[{"open": 0.04, "closed": 0.0}[last]]))
 
     def _apply(self, request: Any, response: Any) -> Any:
         self.scenes.append(request.scene)

@@ -53,18 +53,19 @@ class PartClient:
     def send(self, *, timeout: float = 15.0, attempts: int = 1, **fields: Any) -> Goal:
         """Send a goal and wait until it is accepted or refused.
 
-        attempts: send it anew when it gets no answer, as happens while a dead server has not been forgotten.
+        attempts: send it anew when it gets no answer or is refused, as happens while a dead server has not been forgotten.
         """
         assert self._client.wait_for_server(TIMEOUT), "inspect_part is not offered"
         goal = InspectPart.Goal(timeout=Duration(seconds=timeout).to_msg(), **fields)
         feedback: list[Any] = []
-        for _ in range(attempts):
+        for attempt in range(attempts):
             future = self._client.send_goal_async(goal, lambda message: feedback.append(message.feedback))
             deadline = time.monotonic() + TIMEOUT / attempts
             while not future.done() and time.monotonic() < deadline:
                 time.sleep(0.01)
-            if future.done():
+            if future.done() and (future.result().accepted or attempt == attempts - 1):
                 return Goal(future.result(), feedback)
+            time.sleep(max(0.0, deadline - time.monotonic()))
         pytest.fail("a goal got no answer")
 
 

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from hetnet_ros.msg import PartOutcome
 from hetnet_ros.nodes.reject_planner import RejectPlanner
@@ -42,9 +42,10 @@ def write_cell(path: Path, backend: str = "virtual_cell", **changes: Any) -> Pat
 class PlannerCell:
     """A planner in this process and its client, both in ``namespace``."""
 
-    def __init__(self, executor: Any, namespace: str, cell_file: Path) -> None:
+    def __init__(self, executor: Any, namespace: str, cell_file: Path, **parameters: Any) -> None:
+        given = {"cell_file": str(cell_file), **parameters}
         self.planner = RejectPlanner(
-            namespace=namespace, parameter_overrides=[Parameter("cell_file", value=str(cell_file))]
+            namespace=namespace, parameter_overrides=[Parameter(name, value=value) for name, value in given.items()]
         )
         self.node = Node("operator", namespace=namespace)
         latched = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -60,6 +61,14 @@ class PlannerCell:
         assert client.wait_for_service(20.0)
         future = client.call_async(Trigger.Request())
         wait_for(future.done, f"an answer of {service}")
+        return future.result()
+
+    def resume(self, held: bool) -> Any:
+        """Tell the planner whether a part is in hand."""
+        client = self.node.create_client(SetBool, "reject_planner/resume")
+        assert client.wait_for_service(20.0)
+        future = client.call_async(SetBool.Request(data=held))
+        wait_for(future.done, "an answer of resume")
         return future.result()
 
     def take_part(self) -> Any:

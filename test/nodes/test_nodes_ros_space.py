@@ -102,6 +102,21 @@ def located(cell: Cell, **given: Any) -> Inspection:
     )
 
 
+@pytest.mark.parametrize("topic", ["depth", "camera_info"])
+def test_a_second_publisher_of_depth_or_intrinsics_costs_the_pose(space: Cell, topic: str) -> None:
+    """Boxes to keep out of follow the poses: one from somebody else's depth may let the gripper into the defect."""
+    located(space)
+    kind = {"depth": Image, "camera_info": CameraInfo}[topic]
+    second = space.node.create_publisher(kind, f"{space.namespace}/{topic}", 5)
+    wait_for(second.get_subscription_count, "the inspector's subscription")
+    try:
+        inspection = look(space, depth_message=depth)
+        assert inspection.verdict == Inspection.REJECT and {d.pose_reason for d in inspection.defects} == {"two_publishers"}
+    finally:
+        space.node.destroy_publisher(second)
+    located(space)
+
+
 @pytest.mark.parametrize("encoding", ["32FC1", "16UC1"])
 def test_a_defect_is_where_its_ray_meets_the_plate(space: Cell, encoding: str) -> None:
     inspection = located(space, depth_message=lambda header: depth(header, encoding=encoding))
