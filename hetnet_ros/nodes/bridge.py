@@ -8,10 +8,19 @@ NumPy and OpenCV it was imported with, which in several distributions it does no
 from __future__ import annotations
 
 import functools
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 from sensor_msgs.msg import Image
+
+from hetnet_ros.inspection.image_conversion import compressed_to_rgb, image_to_rgb
+
+
+def decode(message: Any) -> np.ndarray:
+    """The pixels of a sensor_msgs/Image or CompressedImage, uint8 RGB (H, W, 3).  Raises BadImage."""
+    if hasattr(message, "encoding"):
+        return image_to_rgb(message, cv_bridge_fallback())
+    return compressed_to_rgb(message.data, message.format)
 
 
 @functools.lru_cache(maxsize=1)

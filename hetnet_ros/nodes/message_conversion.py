@@ -7,9 +7,10 @@ from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
 from hetnet_ros.inspection import result
+from hetnet_ros.inspection.frame_policy import Timings
 from hetnet_ros.inspection.geometry import NoPose
 from hetnet_ros.msg import Defect, Inspection, StageTimings
-from hetnet_ros.nodes.measurements import STAGES, Timings
+from hetnet_ros.nodes.measurements import STAGES
 
 
 def inspection_message(header: Header, inspection: result.Inspection, part_id: str, timings: Timings) -> Inspection:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Iterable, Mapping
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.backends.interface import CHOICES
+from hetnet_ros.inspection.frame_policy import FrameRules
 from hetnet_ros.inspection.result import Box
 from hetnet_ros.nodes.declaration import Declaration
 
@@ -65,6 +66,11 @@ class InspectorParameters:
     def roi_box(self) -> Box | None:
         """The region to inspect, or None for the whole image."""
         return Box(*self.roi) if any(self.roi) else None
+
+    @property
+    def frame_rules(self) -> FrameRules:
+        """What is asked of a frame."""
+        return FrameRules(self.roi_box, self.max_age, self.max_clock_skew, self.frozen_after)
 
 
 DECLARATIONS = (

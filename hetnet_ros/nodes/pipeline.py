@@ -8,6 +8,7 @@ not published: when ``~/enable`` has answered, nothing more comes.
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 import traceback
@@ -16,9 +17,11 @@ from typing import Any, Callable
 import rclpy
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from hetnet_ros.inspection.frame_policy import Examination, Request, examine
 from hetnet_ros.inspection.frozen_camera import FrozenCamera
+from hetnet_ros.inspection.region_of_interest import Region
 from hetnet_ros.inspection.result import Verdict
-from hetnet_ros.nodes.examination import Examination, Request, examine
+from hetnet_ros.nodes.bridge import decode
 from hetnet_ros.nodes.frames import Frame, NewestFrames
 from hetnet_ros.nodes.loaded_model import LoadedModel, is_cuda_error, load_model
 from hetnet_ros.nodes.locator import Locator
@@ -146,19 +149,23 @@ class Pipeline:
         parameters, part = self._parameters(), self.part
         claims = [part.claim(frame.camera, frame.stamp_ns, self.views.shown) if part else None for frame in frames]
         try:
-            requests = [self._request(frame, claim, model) for frame, claim in zip(frames, claims)]
-            for frame, claim, request, examination in zip(
-                frames, claims, requests, examine(requests, parameters, self._now_ns)
+            looks = [self.views.of(claim.view_id if claim else "") for claim in claims]
+            models = [own or model for own, _ in looks]
+            requests = [self._request(frame, its, region) for frame, its, (_, region) in zip(frames, models, looks)]
+            for frame, claim, its, examination in zip(
+                frames, claims, models, examine(requests, parameters.frame_rules, self._now_ns)
             ):
-                self._tell(frame, claim, part, request.model, examination, epoch, parameters)
+                self._tell(frame, claim, part, its, examination, epoch, parameters)
         finally:
             for claim in filter(None, claims):
                 part.release(claim)
 
-    def _request(self, frame: Frame, claim: Claim | None, model: LoadedModel) -> Request:
-        own, region = self.views.of(claim.view_id if claim else "")
-        frozen = self._frozen.setdefault(frame.camera, FrozenCamera())
-        return Request(frame.message, own or model, region, frozen)
+    def _request(self, frame: Frame, model: LoadedModel, region: Region | None) -> Request:
+        message, camera = frame.message, self._frozen.setdefault(frame.camera, FrozenCamera())
+        size = (getattr(message, "height", 0), getattr(message, "width", 0))
+        return Request(
+            frame.stamp_ns, functools.partial(decode, message), model.inspector, message.data, size, region, camera
+        )
 
     def _tell(
         self,

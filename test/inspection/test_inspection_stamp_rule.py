@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hetnet_ros.nodes.stamp_rule import judge_stamp
+from hetnet_ros.inspection.stamp_rule import judge_stamp
 
 NOW = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000

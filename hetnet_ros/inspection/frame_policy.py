@@ -1,0 +1,236 @@
+"""The policy that every frame obeys: from a message's stamp and pixels to one Inspection, whatever the message holds.
+
+The running node and the replay of a recording both examine frames here, so that one rule holds in both.  Every way in
+which a frame can fail to give a verdict ends here as UNCERTAIN with a reason; nothing is raised for what a frame holds.
+Nothing in this file knows topics, threads or lifecycle states.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable, Sequence
+
+import numpy as np
+
+from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.frozen_camera import FrozenCamera
+from hetnet_ros.inspection.image_conversion import BadImage
+from hetnet_ros.inspection.region_of_interest import Region, RegionError
+from hetnet_ros.inspection.result import Box, Inspection, Verdict
+from hetnet_ros.inspection.stamp_rule import Refusal, judge_stamp
+
+if TYPE_CHECKING:
+    from hetnet_ros.inspection.part_inspector import PartInspector
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class FrameRules:
+    """What is asked of a frame; names and meaning as the node's parameters and the flags of ``hetnet replay``.
+
+    roi: part of the image to inspect, None for all of it.  max_age, max_clock_skew: s.  frozen_after: 0 for images that may repeat.
+    """
+
+    roi: Box | None = None
+    max_age: float = 2.0
+    max_clock_skew: float = 0.5
+    frozen_after: int = 2
+
+
+@dataclass(frozen=True)
+class Timings:
+    """What one inspection took, ms; NaN where a stage did not run.  See hetnet_ros/msg/StageTimings."""
+
+    input_age: float = NAN
+    decode: float = NAN
+    preprocess: float = NAN
+    inference: float = NAN
+    postprocess: float = NAN
+    total: float = NAN
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What came of one frame.
+
+    rgb: the decoded image, uint8 (H, W, 3), None if it could not be decoded. bad_image: cause if the frame is to be
+    counted as bad, else empty. fault: traceback of a failed inference, else empty; ``error`` is its exception.
+    """
+
+    inspection: Inspection
+    timings: Timings
+    rgb: np.ndarray | None = None
+    bad_image: str = ""
+    fault: str = ""
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One frame to examine.
+
+    stamp_ns: its stamp.  decode: gives its pixels, uint8 RGB (H, W, 3), or raises BadImage.  data: its message's bytes.
+    size: (height, width) that the message claims.  region: outside of it nothing counts.  camera: watches the frame's camera
+    for repeated pictures; None: not watched.
+    """
+
+    stamp_ns: int
+    decode: Callable[[], np.ndarray]
+    inspector: PartInspector
+    data: object = b""
+    size: tuple[int, int] = (0, 0)
+    region: Region | None = None
+    camera: FrozenCamera | None = None
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A request on its way to the network."""
+
+    request: Request
+    rgb: np.ndarray
+    timings: Timings
+    started: float
+
+
+def examine(requests: Sequence[Request], rules: FrameRules, now_ns: Callable[[], int]) -> list[Examination]:
+    """Decode and inspect frames, those of one model in one run of the network; never raises for what a frame holds.
+
+    now_ns: the clock that the stamps are held against, ns; asked twice, because a verdict may also come too late.
+    """
+    prepared = [_prepared(request, rules, now_ns) for request in requests]
+    results = {index: entry for index, entry in enumerate(prepared) if isinstance(entry, Examination)}
+    waiting = {index: entry for index, entry in enumerate(prepared) if isinstance(entry, _Decoded)}
+    while waiting:
+        inspector = next(iter(waiting.values())).request.inspector
+        together = [index for index, entry in waiting.items() if entry.request.inspector is inspector]
+        entries = [waiting.pop(index) for index in together]
+        results.update(zip(together, _inspected(entries, inspector, rules, now_ns)))
+    return [results[index] for index in range(len(requests))]
+
+
+def _prepared(request: Request, rules: FrameRules, now_ns: Callable[[], int]) -> _Decoded | Examination:
+    """The decoded frame, or why it will not be inspected."""
+    started, begun_ns = time.perf_counter(), now_ns()
+    timings = Timings(input_age=(begun_ns - request.stamp_ns) / 1e6 if request.stamp_ns else NAN)
+    refusal = judge_stamp(request.stamp_ns, begun_ns, rules.max_age, rules.max_clock_skew)
+    refusal = refusal or _frozen_refusal(request, rules.frozen_after)
+    if refusal is not None:
+        return _refused(request, request.size, refusal, timings, started)
+    try:
+        rgb = request.decode()
+    except BadImage as error:
+        return _refused(request, request.size, Refusal("bad_image", str(error)), timings, started, bad_image=error.cause)
+    except Exception as error:  # a decoder's defect must cost one frame, not the node
+        refusal = Refusal("bad_image", f"the image could not be converted: {error}")
+        return _refused(request, request.size, refusal, timings, started, bad_image="undecodable",
+                        fault=traceback.format_exc())
+    timings = dataclasses.replace(timings, decode=1e3 * (time.perf_counter() - started))
+    outside = _roi_refusal(rgb, rules.roi)
+    if outside is not None:
+        return _refused(request, rgb.shape[:2], outside, timings, started, rgb=rgb)
+    return _Decoded(request, rgb, timings, started)
+
+
+def _inspected(entries: list[_Decoded], inspector: PartInspector, rules: FrameRules,
+               now_ns: Callable[[], int]) -> list[Examination]:
+    """What the network says of frames for one model; where the batch cannot be inspected, each is tried by itself."""
+    from hetnet_ros.inspection.part_inspector import View
+
+    views = [View(entry.rgb, rules.roi, entry.request.region) for entry in entries]
+    try:
+        return [_judged(entry, found, rules, now_ns) for entry, found in zip(entries, inspector.inspect_batch(views))]
+    except Exception as error:
+        if len(entries) > 1:
+            return [_inspected([entry], inspector, rules, now_ns)[0] for entry in entries]
+        return [_failed(entries[0], error)]
+
+
+def _failed(entry: _Decoded, error: Exception) -> Examination:
+    """Why a decoded frame could not be inspected; called while ``error`` is being handled."""
+    request, size, timings, started, rgb = entry.request, entry.rgb.shape[:2], entry.timings, entry.started, entry.rgb
+    if isinstance(error, RegionError):
+        return _refused(request, size, Refusal("roi_outside_image", str(error)), timings, started, rgb=rgb)
+    if isinstance(error, InputError):
+        refusal = Refusal("bad_image", str(error))
+        return _refused(request, size, refusal, timings, started, rgb=rgb, bad_image="unusable")
+    refusal = Refusal(
+        "inference_failed", f"inference failed: {' '.join(str(error).split()) or type(error).__name__}"[:500]
+    )
+    return _refused(request, size, refusal, timings, started, rgb=rgb, fault=traceback.format_exc(), error=error)
+
+
+def _judged(entry: _Decoded, inspection: Inspection, rules: FrameRules, now_ns: Callable[[], int]) -> Examination:
+    inspection = _never_pass_on_a_fault(inspection)
+    late = judge_stamp(entry.request.stamp_ns, now_ns(), rules.max_age, rules.max_clock_skew)
+    if late is not None:
+        detail = f"{late.detail} (the verdict would have been {inspection.verdict.name})"
+        inspection = dataclasses.replace(inspection, verdict=Verdict.UNCERTAIN, reason=late.reason, detail=detail)
+    took = inspection.timings
+    timings = dataclasses.replace(
+        entry.timings,
+        preprocess=took.preprocess_ms,
+        inference=took.inference_ms,
+        postprocess=took.regions_ms,
+        total=1e3 * (time.perf_counter() - entry.started),
+    )
+    return Examination(inspection, timings, entry.rgb)
+
+
+def _frozen_refusal(request: Request, frozen_after: int) -> Refusal | None:
+    """Why an image that repeats the one before is refused; empty images are left to the decoder."""
+    if request.camera is None or frozen_after == 0:
+        return None
+    repeats = request.camera.repeats(request.data, request.stamp_ns)
+    if repeats < max(frozen_after, 2):
+        return None
+    return Refusal(
+        "frozen_camera",
+        f"the camera sent the same pixels {repeats} times under new stamps: it hangs, or it is no camera (set "
+        "frozen_after to 0 to inspect still images)",
+    )
+
+
+def _roi_refusal(rgb: np.ndarray, roi: Box | None) -> Refusal | None:
+    height, width = rgb.shape[:2]
+    if roi is None or (roi.x + roi.width <= width and roi.y + roi.height <= height):
+        return None
+    return Refusal(
+        "roi_outside_image",
+        f"roi [{roi.x}, {roi.y}, {roi.width}, {roi.height}] leaves the {width}x{height} image; "
+        "set the parameter roi to a region inside it",
+    )
+
+
+def _never_pass_on_a_fault(inspection: Inspection) -> Inspection:
+    if inspection.verdict is Verdict.PASS and not (
+        math.isfinite(inspection.score) and math.isfinite(inspection.raw_score)
+    ):
+        return dataclasses.replace(
+            inspection, verdict=Verdict.UNCERTAIN, reason="inference_failed", detail="the score is not a finite number"
+        )
+    return inspection
+
+
+def _refused(request: Request, size: tuple[int, int], refusal: Refusal, timings: Timings, started: float,
+             **rest: object) -> Examination:
+    inspector = request.inspector
+    inspection = Inspection(
+        verdict=Verdict.UNCERTAIN,
+        reason=refusal.reason,
+        detail=refusal.detail,
+        score=NAN,
+        raw_score=NAN,
+        p_value=NAN,
+        thresholds=inspector.calibration.thresholds,
+        source_size=size,
+        roi=Box(0, 0, size[1], size[0]),
+        model_id=inspector.model_id,
+    )
+    timings = dataclasses.replace(timings, total=1e3 * (time.perf_counter() - started))
+    return Examination(inspection, timings, **rest)
