@@ -74,18 +74,18 @@ class Examination:
 class Request:
     """One frame to examine.
 
-    stamp_ns: its stamp.  decode: gives its pixels, uint8 RGB (H, W, 3), or raises BadImage.  data: its message's bytes.
-    size: (height, width) that the message claims.  region: outside of it nothing counts.  camera: watches the frame's camera
-    for repeated pictures; None: not watched.
+    stamp_ns: its stamp.  decode: gives its pixels, uint8 RGB (H, W, 3), or raises BadImage.  size: (height, width) that the
+    message claims.  region: outside of it nothing counts.  camera: watches the frame's camera for repeated pictures; None: not
+    watched.  for_goal: it serves a view of a part, for which no picture will do that came before.
     """
 
     stamp_ns: int
     decode: Callable[[], np.ndarray]
     inspector: PartInspector
-    data: object = b""
     size: tuple[int, int] = (0, 0)
     region: Region | None = None
     camera: FrozenCamera | None = None
+    for_goal: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,21 +119,20 @@ def _prepared(request: Request, rules: FrameRules, now_ns: Callable[[], int]) ->
     started, begun_ns = time.perf_counter(), now_ns()
     timings = Timings(input_age=(begun_ns - request.stamp_ns) / 1e6 if request.stamp_ns else NAN)
     refusal = judge_stamp(request.stamp_ns, begun_ns, rules.max_age, rules.max_clock_skew)
-    refusal = refusal or _frozen_refusal(request, rules.frozen_after)
-    if refusal is not None:
-        return _refused(request, request.size, refusal, timings, started)
     try:
         rgb = request.decode()
-    except BadImage as error:
-        return _refused(request, request.size, Refusal("bad_image", str(error)), timings, started, bad_image=error.cause)
     except Exception as error:  # a decoder's defect must cost one frame, not the node
-        refusal = Refusal("bad_image", f"the image could not be converted: {error}")
-        return _refused(request, request.size, refusal, timings, started, bad_image="undecodable",
-                        fault=traceback.format_exc())
+        if refusal is not None:
+            return _refused(request, request.size, refusal, timings, started)
+        known = isinstance(error, BadImage)
+        refusal = Refusal("bad_image", str(error) if known else f"the image could not be converted: {error}")
+        return _refused(request, request.size, refusal, timings, started, bad_image=error.cause if known else "undecodable",
+                        fault="" if known else traceback.format_exc())
+    repeated = _repeat_refusal(request, rgb, rules.frozen_after)  # also of one refused for its stamp: it may come again with a better one
     timings = dataclasses.replace(timings, decode=1e3 * (time.perf_counter() - started))
-    outside = _roi_refusal(rgb, rules.roi)
-    if outside is not None:
-        return _refused(request, rgb.shape[:2], outside, timings, started, rgb=rgb)
+    refusal = refusal or repeated or _roi_refusal(rgb, rules.roi)
+    if refusal is not None:
+        return _refused(request, rgb.shape[:2], refusal, timings, started, rgb=rgb)
     return _Decoded(request, rgb, timings, started)
 
 
@@ -182,18 +181,16 @@ def _judged(entry: _Decoded, inspection: Inspection, rules: FrameRules, now_ns: 
     return Examination(inspection, timings, entry.rgb)
 
 
-def _frozen_refusal(request: Request, frozen_after: int) -> Refusal | None:
-    """Why an image that repeats the one before is refused; empty images are left to the decoder."""
+def _repeat_refusal(request: Request, rgb: np.ndarray, frozen_after: int) -> Refusal | None:
+    """Why a picture that came before is refused."""
     if request.camera is None or frozen_after == 0:
         return None
-    repeats = request.camera.repeats(request.data, request.stamp_ns)
-    if repeats < max(frozen_after, 2):
+    seen = request.camera.look(rgb, request.stamp_ns)
+    if seen.times < max(frozen_after, 2) and (seen.new or not request.for_goal):
         return None
-    return Refusal(
-        "frozen_camera",
-        f"the camera sent the same pixels {repeats} times under new stamps: it hangs, or it is no camera (set "
-        "frozen_after to 0 to inspect still images)",
-    )
+    what = f"this picture came {seen.times} times under new stamps" if seen.times > 1 else "this picture came before the part was due"
+    return Refusal("frozen_camera", f"{what}: the camera hangs or goes round old pictures, or it is no camera (set frozen_after to 0 "
+                                    "to inspect still or simulated images)")
 
 
 def _roi_refusal(rgb: np.ndarray, roi: Box | None) -> Refusal | None:

@@ -187,7 +187,8 @@ DECLARATIONS = (
     Declaration(
         "frozen_after",
         2,
-        "The same pixels so many times in a row under new stamps give UNCERTAIN 'frozen_camera'; 0 switches this off.",
+        "The same picture so many times under new stamps gives UNCERTAIN 'frozen_camera'; 0 switches this off, for still or "
+        "simulated images.",
         low=0,
         high=1000,
     ),

@@ -8,6 +8,7 @@ not published: when ``~/enable`` has answered, nothing more comes.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 import time
@@ -31,6 +32,7 @@ from hetnet_ros.nodes.outputs import Outputs
 from hetnet_ros.nodes.pace import Pace
 from hetnet_ros.nodes.parameters import InspectorParameters
 from hetnet_ros.nodes.part_inspection import Claim, PartInspection
+from hetnet_ros.nodes.passed_over import PassedOver
 from hetnet_ros.nodes.picture_worker import PictureWorker
 from hetnet_ros.nodes.view_settings import ViewSettings
 
@@ -38,6 +40,23 @@ _JOIN_SECONDS = 3.0
 _LOG_PERIOD = 5.0
 _MOST_TOGETHER = 8
 """Frames of several cameras inspected in one run of the network."""
+
+
+class _Allowance:
+    """Time for what must not hold up inspections: a fiftieth of theirs."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+
+    @property
+    def left(self) -> bool:
+        return self._seconds > 0
+
+    def earn(self, seconds: float) -> None:
+        self._seconds = min(self._seconds + seconds / 50, 0.1)
+
+    def spend(self, seconds: float) -> None:
+        self._seconds -= seconds
 
 
 class Pipeline:
@@ -63,6 +82,9 @@ class Pipeline:
         self._logger = logger
         self._mailbox = NewestFrames()
         self._frozen: dict[str, FrozenCamera] = {}
+        self._passed_over = PassedOver()
+        self._looking = _Allowance()
+        self._looked_back: dict[str, int] = {}
         self.part: PartInspection | None = None
         self.views = ViewSettings()
         self._pace = Pace()
@@ -121,8 +143,10 @@ class Pipeline:
         self.statistics.image_received(frame.received, frame.stamp_ns, camera)
         if not self._open:
             self.statistics.image_ignored()
-        elif self._mailbox.put(frame):
+            self._passed_over.put(frame)
+        elif (replaced := self._mailbox.put(frame)) is not None:
             self.statistics.image_dropped()
+            self._passed_over.put(replaced)
 
     def _work(self) -> None:
         while True:
@@ -146,12 +170,17 @@ class Pipeline:
                 )
 
     def _inspect(self, frames: list[Frame], epoch: int, model: LoadedModel) -> None:
-        parameters, part = self._parameters(), self.part
+        parameters, part, begun = self._parameters(), self.part, time.monotonic()
+        rested = [frame.camera for frame in frames if self._looked_back.get(frame.camera) != epoch]
+        self._look_back(rested, parameters, hurry=False)  # what came during a pause came before this
+        self._looked_back.update(dict.fromkeys(rested, epoch))
         claims = [part.claim(frame.camera, frame.stamp_ns, self.views.shown) if part else None for frame in frames]
         try:
             looks = [self.views.of(claim.view_id if claim else "") for claim in claims]
             models = [own or model for own, _ in looks]
-            requests = [self._request(frame, its, region) for frame, its, (_, region) in zip(frames, models, looks)]
+            requests = [
+                self._request(frame, its, region, claim) for frame, its, (_, region), claim in zip(frames, models, looks, claims)
+            ]
             for frame, claim, its, examination in zip(
                 frames, claims, models, examine(requests, parameters.frame_rules, self._now_ns)
             ):
@@ -159,12 +188,25 @@ class Pipeline:
         finally:
             for claim in filter(None, claims):
                 part.release(claim)
+        self._looking.earn(time.monotonic() - begun)
+        self._look_back([frame.camera for frame in frames], parameters, hurry=True)
 
-    def _request(self, frame: Frame, model: LoadedModel, region: Region | None) -> Request:
+    def _look_back(self, cameras: list[str], parameters: InspectorParameters, *, hurry: bool) -> None:
+        """Remember pictures of these cameras that were not inspected; in a hurry, as far as the allowance goes."""
+        for camera in cameras:
+            while (not hurry or self._looking.left) and (frame := self._passed_over.take(camera)) is not None:
+                if parameters.frozen_after == 0:
+                    continue
+                begun = time.monotonic()
+                with contextlib.suppress(Exception):  # a picture that cannot be decoded will not be inspected either
+                    self._frozen.setdefault(camera, FrozenCamera()).look(decode(frame.message), frame.stamp_ns)
+                self._looking.spend(time.monotonic() - begun)
+
+    def _request(self, frame: Frame, model: LoadedModel, region: Region | None, claim: Claim | None) -> Request:
         message, camera = frame.message, self._frozen.setdefault(frame.camera, FrozenCamera())
         size = (getattr(message, "height", 0), getattr(message, "width", 0))
         return Request(
-            frame.stamp_ns, functools.partial(decode, message), model.inspector, message.data, size, region, camera
+            frame.stamp_ns, functools.partial(decode, message), model.inspector, size, region, camera, claim is not None
         )
 
     def _tell(

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.frozen_camera import FrozenCamera
 from hetnet_ros.inspection.recipe import load_recipe
 from hetnet_ros.inspection.result import Box
 
@@ -48,10 +47,3 @@ def test_a_wrong_recipe_is_refused_in_one_line(tmp_path, text, said):
 def test_a_recipe_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         load_recipe(tmp_path / "none.yaml")
-
-
-def test_a_camera_is_frozen_while_it_repeats_its_pixels_under_new_stamps():
-    camera, pictures = FrozenCamera(), [np.full(100, value, np.uint8) for value in (1, 2)]
-    shown = [(0, 1), (0, 2), (0, 3), (1, 4), (1, 4), (0, 5), (0, 6)]
-    assert [camera.repeats(pictures[which].copy(), stamp) for which, stamp in shown] == [1, 2, 3, 1, 1, 1, 2]
-    assert camera.repeats(pictures[0][:50], 7) == 1 and camera.repeats(b"", 8) == 1 and camera.repeats(b"", 9) == 1

@@ -109,7 +109,7 @@ def _one(
     )
     if frame.message is None:
         return outcome  # damaged bytes, which no node would have got
-    request = Request(frame.stamp_ns, frame.rgb, inspector, frame.message.data, camera=camera)
+    request = Request(frame.stamp_ns, frame.rgb, inspector, camera=camera)
     (found,) = examine([request], rules, lambda: frame.log_ns)
     inspection, timings = found.inspection, found.timings
     if found.fault and inspection.reason not in faults:
