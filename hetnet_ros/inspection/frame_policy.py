@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Callable, Sequence
 import numpy as np
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.clock_watch import Moment
 from hetnet_ros.inspection.frozen_camera import FrozenCamera
 from hetnet_ros.inspection.image_conversion import BadImage
+from hetnet_ros.inspection.image_files import MIN_SIDE_PX
 from hetnet_ros.inspection.region_of_interest import Region, RegionError
-from hetnet_ros.inspection.result import Box, Inspection, Verdict
+from hetnet_ros.inspection.result import Box, Inspection, SeenRegion, Verdict
 from hetnet_ros.inspection.stamp_rule import Refusal, judge_stamp
 
 if TYPE_CHECKING:
@@ -34,12 +36,14 @@ class FrameRules:
     """What is asked of a frame; names and meaning as the node's parameters and the flags of ``hetnet replay``.
 
     roi: part of the image to inspect, None for all of it.  max_age, max_clock_skew: s.  frozen_after: 0 for images that may repeat.
+    min_region_share: how much must count of what the model looks at in a whole image, 0 to 1.
     """
 
     roi: Box | None = None
     max_age: float = 2.0
     max_clock_skew: float = 0.5
     frozen_after: int = 2
+    min_region_share: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -98,27 +102,38 @@ class _Decoded:
     started: float
 
 
-def examine(requests: Sequence[Request], rules: FrameRules, now_ns: Callable[[], int]) -> list[Examination]:
+def examine(requests: Sequence[Request], rules: FrameRules, clock: Callable[[], Moment]) -> list[Examination]:
     """Decode and inspect frames, those of one model in one run of the network; never raises for what a frame holds.
 
-    now_ns: the clock that the stamps are held against, ns; asked twice, because a verdict may also come too late.
+    clock: reads the clock that the stamps are held against.  A verdict may also come too late: see :func:`as_published`.
     """
-    prepared = [_prepared(request, rules, now_ns) for request in requests]
+    prepared = [_prepared(request, rules, clock) for request in requests]
     results = {index: entry for index, entry in enumerate(prepared) if isinstance(entry, Examination)}
     waiting = {index: entry for index, entry in enumerate(prepared) if isinstance(entry, _Decoded)}
     while waiting:
         inspector = next(iter(waiting.values())).request.inspector
         together = [index for index, entry in waiting.items() if entry.request.inspector is inspector]
         entries = [waiting.pop(index) for index in together]
-        results.update(zip(together, _inspected(entries, inspector, rules, now_ns)))
+        results.update(zip(together, _inspected(entries, inspector, rules)))
     return [results[index] for index in range(len(requests))]
 
 
-def _prepared(request: Request, rules: FrameRules, now_ns: Callable[[], int]) -> _Decoded | Examination:
+def as_published(examination: Examination, stamp_ns: int, rules: FrameRules, moment: Moment) -> Examination:
+    """The examination as it may leave at ``moment``: other frames' runs, or waiting for depth, may have made it too old meanwhile."""
+    inspection = examination.inspection
+    late = judge_stamp(stamp_ns, moment, rules.max_age, rules.max_clock_skew)
+    if late is None or (inspection.verdict is Verdict.UNCERTAIN and inspection.anomaly_map is None):
+        return examination
+    detail = f"{late.detail} (the verdict would have been {inspection.verdict.name})"
+    inspection = dataclasses.replace(inspection, verdict=Verdict.UNCERTAIN, reason=late.reason, detail=detail)
+    return dataclasses.replace(examination, inspection=inspection)
+
+
+def _prepared(request: Request, rules: FrameRules, clock: Callable[[], Moment]) -> _Decoded | Examination:
     """The decoded frame, or why it will not be inspected."""
-    started, begun_ns = time.perf_counter(), now_ns()
-    timings = Timings(input_age=(begun_ns - request.stamp_ns) / 1e6 if request.stamp_ns else NAN)
-    refusal = judge_stamp(request.stamp_ns, begun_ns, rules.max_age, rules.max_clock_skew)
+    started, moment = time.perf_counter(), clock()
+    timings = Timings(input_age=(moment.now_ns - request.stamp_ns) / 1e6 if request.stamp_ns else NAN)
+    refusal = judge_stamp(request.stamp_ns, moment, rules.max_age, rules.max_clock_skew)
     try:
         rgb = request.decode()
     except Exception as error:  # a decoder's defect must cost one frame, not the node
@@ -136,17 +151,16 @@ def _prepared(request: Request, rules: FrameRules, now_ns: Callable[[], int]) ->
     return _Decoded(request, rgb, timings, started)
 
 
-def _inspected(entries: list[_Decoded], inspector: PartInspector, rules: FrameRules,
-               now_ns: Callable[[], int]) -> list[Examination]:
+def _inspected(entries: list[_Decoded], inspector: PartInspector, rules: FrameRules) -> list[Examination]:
     """What the network says of frames for one model; where the batch cannot be inspected, each is tried by itself."""
     from hetnet_ros.inspection.part_inspector import View
 
     views = [View(entry.rgb, rules.roi, entry.request.region) for entry in entries]
     try:
-        return [_judged(entry, found, rules, now_ns) for entry, found in zip(entries, inspector.inspect_batch(views))]
+        return [_judged(entry, found, rules) for entry, found in zip(entries, inspector.inspect_batch(views))]
     except Exception as error:
         if len(entries) > 1:
-            return [_inspected([entry], inspector, rules, now_ns)[0] for entry in entries]
+            return [_inspected([entry], inspector, rules)[0] for entry in entries]
         return [_failed(entries[0], error)]
 
 
@@ -154,7 +168,7 @@ def _failed(entry: _Decoded, error: Exception) -> Examination:
     """Why a decoded frame could not be inspected; called while ``error`` is being handled."""
     request, size, timings, started, rgb = entry.request, entry.rgb.shape[:2], entry.timings, entry.started, entry.rgb
     if isinstance(error, RegionError):
-        return _refused(request, size, Refusal("roi_outside_image", str(error)), timings, started, rgb=rgb)
+        return _refused(request, size, Refusal(error.reason, str(error)), timings, started, rgb=rgb)
     if isinstance(error, InputError):
         refusal = Refusal("bad_image", str(error))
         return _refused(request, size, refusal, timings, started, rgb=rgb, bad_image="unusable")
@@ -164,12 +178,8 @@ def _failed(entry: _Decoded, error: Exception) -> Examination:
     return _refused(request, size, refusal, timings, started, rgb=rgb, fault=traceback.format_exc(), error=error)
 
 
-def _judged(entry: _Decoded, inspection: Inspection, rules: FrameRules, now_ns: Callable[[], int]) -> Examination:
-    inspection = _never_pass_on_a_fault(inspection)
-    late = judge_stamp(entry.request.stamp_ns, now_ns(), rules.max_age, rules.max_clock_skew)
-    if late is not None:
-        detail = f"{late.detail} (the verdict would have been {inspection.verdict.name})"
-        inspection = dataclasses.replace(inspection, verdict=Verdict.UNCERTAIN, reason=late.reason, detail=detail)
+def _judged(entry: _Decoded, inspection: Inspection, rules: FrameRules) -> Examination:
+    inspection = _told_of_its_region(_never_pass_on_a_fault(inspection), rules.min_region_share)
     took = inspection.timings
     timings = dataclasses.replace(
         entry.timings,
@@ -193,8 +203,23 @@ def _repeat_refusal(request: Request, rgb: np.ndarray, frozen_after: int) -> Ref
                                     "to inspect still or simulated images)")
 
 
+def _told_of_its_region(inspection: Inspection, least: float) -> Inspection:
+    """A verdict on too small a part of the image is none, and one on a part says so."""
+    if not inspection.share >= least:  # NaN is not enough either
+        source = inspection.region.source if inspection.region else "the parameter roi"
+        detail = (f"only {inspection.share:.2%} of what the model looks at would count ({source}), less than min_region_share "
+                  f"({least:.2%}): make the region larger, or teach the part with a crop")
+        return dataclasses.replace(inspection, verdict=Verdict.UNCERTAIN, reason="roi_too_small", detail=detail)
+    if inspection.region is None:
+        return inspection
+    told = f"within the region of interest ({inspection.region.source}), {inspection.share:.0%} of what the model looks at"
+    return dataclasses.replace(inspection, detail=f"{inspection.detail}; {told}" if inspection.detail else told)
+
+
 def _roi_refusal(rgb: np.ndarray, roi: Box | None) -> Refusal | None:
     height, width = rgb.shape[:2]
+    if roi is not None and min(roi.width, roi.height) < MIN_SIDE_PX:
+        return Refusal("roi_too_small", f"roi is {roi.width}x{roi.height} px: at least {MIN_SIDE_PX}x{MIN_SIDE_PX} px are needed")
     if roi is None or (roi.x + roi.width <= width and roi.y + roi.height <= height):
         return None
     return Refusal(
@@ -216,7 +241,7 @@ def _never_pass_on_a_fault(inspection: Inspection) -> Inspection:
 
 def _refused(request: Request, size: tuple[int, int], refusal: Refusal, timings: Timings, started: float,
              **rest: object) -> Examination:
-    inspector = request.inspector
+    inspector, whole = request.inspector, Box(0, 0, size[1], size[0])
     inspection = Inspection(
         verdict=Verdict.UNCERTAIN,
         reason=refusal.reason,
@@ -226,8 +251,9 @@ def _refused(request: Request, size: tuple[int, int], refusal: Refusal, timings:
         p_value=NAN,
         thresholds=inspector.calibration.thresholds,
         source_size=size,
-        roi=Box(0, 0, size[1], size[0]),
+        roi=whole,
         model_id=inspector.model_id,
+        region=None if request.region is None else SeenRegion(request.region.source, (), whole),
     )
     timings = dataclasses.replace(timings, total=1e3 * (time.perf_counter() - started))
     return Examination(inspection, timings, **rest)

@@ -28,9 +28,13 @@ def inspection_message(header: Header, inspection: result.Inspection, part_id: s
         defects=[_defect_message(defect) for defect in inspection.defects],
         image_width=int(inspection.source_size[1]),
         image_height=int(inspection.source_size[0]),
-        roi=_roi_message(inspection.roi),
+        roi=_roi_message(inspection.region.box if inspection.region else inspection.roi),
+        region_source=inspection.region.source if inspection.region else "",
+        inspected_share=float(inspection.share),
         timings=StageTimings(**{stage: getattr(timings, stage) for stage in STAGES}),
     )
+    if inspection.region is not None:
+        message.region.points = [Point32(x=x, y=y) for x, y in inspection.region.outline]
     message.thresholds.accept = float(inspection.thresholds.accept)
     message.thresholds.reject = float(inspection.thresholds.reject)
     message.thresholds.pixel = float(inspection.thresholds.pixel)

@@ -222,7 +222,8 @@ class PartInspectionServer:
                 time.sleep(0.005)
         if handle.is_cancel_requested:
             handle.canceled()
-        elif verdict.reason in ("timeout", "preempted", "inspector_inactive", "internal_error", "cancelled"):
+        elif verdict.reason in ("timeout", "preempted", "inspector_inactive", "internal_error", "cancelled",
+                                "settings_changed"):
             handle.abort()
         else:
             handle.succeed()

@@ -17,20 +17,20 @@ def write(folder, text):
 
 def test_views_have_their_own_region_and_model(tmp_path):
     mask = np.zeros((48, 64), np.uint8)
-    mask[10:20] = 255
+    mask[10:30] = 255
     cv2.imwrite(str(tmp_path / "mask.png"), mask)
     recipe = load_recipe(write(tmp_path, """
 views:
   front: {polygon: [[1, 2], [30, 2], [30, 40]], model: front.safetensors}
   back: {mask: mask.png}
   top:
-default: {box: [1, 2, 3, 4]}
+default: {box: [1, 2, 30, 40]}
 """))
     assert recipe.view("front").region.polygon == ((1, 2), (30, 2), (30, 40))
     assert recipe.models == (str(tmp_path / "front.safetensors"),)
     assert np.array_equal(recipe.view("back").region.mask, mask > 0) and recipe.view("back").model == ""
     assert recipe.view("top").region is None
-    assert recipe.view("another").region.box == recipe.default.region.box == Box(1, 2, 3, 4)
+    assert recipe.view("another").region.box == recipe.default.region.box == Box(1, 2, 30, 40)
 
 
 @pytest.mark.parametrize("text, said", [

@@ -70,7 +70,9 @@ def test_a_picture_that_was_dropped_for_a_newer_one_is_old(watching: Cell) -> No
             wait_for(lambda number=number: counts().received == before + number, "the frame's arrival")
             wait_for(begun.is_set, "the network at work")
         assert counts().dropped == 1
-    assert outcome(watching, made_up_part(4)) == (Inspection.PASS, "")
+    passed_over, live = watching.inspector._pipeline._passed_over, itertools.count(4)
+    wait_for(lambda: outcome(watching, made_up_part(next(live)))[0] == Inspection.PASS and not any(passed_over._frames.values()),
+             "the time to look at what was dropped, a fiftieth of the inspections'")
     assert outcome(watching, made_up_part(2)) == (Inspection.UNCERTAIN, "frozen_camera")
 
 

@@ -20,6 +20,7 @@ from hetnet_ros.evaluation.replay.outcome import FrameOutcome, ReplayRun
 from hetnet_ros.evaluation.replay.pixel_tally import PixelTally
 from hetnet_ros.evaluation.replay.showcase import Showcase
 from hetnet_ros.inspection.bags import Bag, BagFrame, BagTopic, image_frames
+from hetnet_ros.inspection.clock_watch import Moment
 from hetnet_ros.inspection.frame_policy import FrameRules, Request, examine
 from hetnet_ros.inspection.frozen_camera import FrozenCamera
 from hetnet_ros.inspection.maps import source_map
@@ -110,7 +111,7 @@ def _one(
     if frame.message is None:
         return outcome  # damaged bytes, which no node would have got
     request = Request(frame.stamp_ns, frame.rgb, inspector, camera=camera)
-    (found,) = examine([request], rules, lambda: frame.log_ns)
+    (found,) = examine([request], rules, lambda: Moment(frame.log_ns))
     inspection, timings = found.inspection, found.timings
     if found.fault and inspection.reason not in faults:
         faults.add(inspection.reason)
