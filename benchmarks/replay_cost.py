@@ -17,6 +17,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -36,8 +37,9 @@ from hetnet_ros.evaluation.replay.report import write_report
 from hetnet_ros.evaluation.replay.result import measure
 from hetnet_ros.evaluation.replay.showcase import Showcase
 from hetnet_ros.inspection.bags import choose_topics, open_bag
-from hetnet_ros.inspection.part_inspector import PartInspector
-from hetnet_ros.inspection.result import Box, Inspection
+from hetnet_ros.inspection.frame_policy import FrameRules
+from hetnet_ros.inspection.part_inspector import PartInspector, View
+from hetnet_ros.inspection.result import Inspection
 
 TOPIC = "/camera/image_raw"
 PARTS = 40
@@ -49,10 +51,10 @@ class WatchedInspector:
     def __init__(self, inner: PartInspector) -> None:
         self._inner, self.bare = inner, 0.0
 
-    def inspect(self, rgb: np.ndarray, roi: Box | None = None) -> Inspection:
+    def inspect_batch(self, views: Sequence[View]) -> list[Inspection]:
         started = time.perf_counter()
         try:
-            return self._inner.inspect(rgb, roi)
+            return self._inner.inspect_batch(views)
         finally:
             self.bare += time.perf_counter() - started
 
@@ -104,7 +106,7 @@ def main() -> None:
         started = time.perf_counter()
         bag, showcase = open_bag(path), Showcase(inspector.calibration)
         labels = read_labels(Path(name) / "bag.labels.json")
-        run = replay_offline(inspector, bag, choose_topics(bag), labels, None, showcase, progress=sys.stderr.isatty())
+        run = replay_offline(inspector, bag, choose_topics(bag), labels, FrameRules(frozen_after=0), showcase, progress=sys.stderr.isatty())
         result = measure(run)
         write_json(Path(name) / "result.json", result)
         write_report(Path(name) / "report.html", result, showcase.frames())

@@ -130,8 +130,8 @@ def frozen_caught(count: int) -> int:
     rng = np.random.default_rng(0)
     caught = 0
     for _ in range(count):
-        camera, picture = FrozenCamera(), rng.integers(0, 256, 3 * 640 * 480, np.uint8)
-        caught += camera.repeats(picture, 1) == 1 and camera.repeats(picture.copy(), 2) == 2
+        camera, picture = FrozenCamera(), rng.integers(0, 256, (480, 640, 3), np.uint8)
+        caught += camera.look(picture, 1).new and camera.look(picture.copy(), 2).times == 2
     return caught
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from hetnet_ros.evaluation.replay.outcome import ReplayRun
     from hetnet_ros.evaluation.replay.showcase import Showcase
     from hetnet_ros.inspection.bags import Bag, BagTopic
+    from hetnet_ros.inspection.frame_policy import FrameRules
     from hetnet_ros.inspection.part_inspector import PartInspector
-    from hetnet_ros.inspection.result import Box
 
 _NAMESPACE = "/hetnet_replay"
 
@@ -44,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", metavar="FILE.html", type=Path, help="write a report with curves and pictures")
     parser.add_argument("--roi", type=int, nargs=4, metavar=("X", "Y", "W", "H"),
                         help="region to inspect, px, as the node's parameter roi (default: the whole image)")
+    parser.add_argument("--max-age", type=float, default=2.0, metavar="S",
+                        help="largest age of a frame, s, as the node's parameter max_age; offline from its stamp to when it was "
+                             "recorded; 0: stamps are not checked (default: 2)")
+    parser.add_argument("--max-clock-skew", type=float, default=0.5, metavar="S",
+                        help="how far a stamp may lie ahead, s, as the node's parameter max_clock_skew (default: 0.5)")
+    parser.add_argument("--frozen-after", type=int, default=2, metavar="N",
+                        help="a picture that comes N times is frozen_camera, as the node's parameter frozen_after; 0: pictures may "
+                             "repeat, as still images and simulated ones do (default: 2)")
     parser.add_argument("--frames", type=int, metavar="N", help="stop after N frames")
     parser.add_argument("--live", action="store_true",
                         help="play the bag through the inspector node over DDS, in real time")
@@ -86,11 +94,11 @@ def run(args: argparse.Namespace) -> int:
     inspector = PartInspector.load(args.model, args.device)
     showcase = Showcase(inspector.calibration) if args.report else None
     progress = sys.stderr.isatty()
-    roi = _roi(args)
+    rules = _rules(args)
     if args.live:
-        done = _live(args, bag, topics[0], labels, inspector, showcase, progress)
+        done = _live(args, bag, topics[0], labels, inspector, rules, showcase, progress)
     else:
-        done = replay_offline(inspector, bag, topics, labels, roi, showcase, args.frames, progress)
+        done = replay_offline(inspector, bag, topics, labels, rules, showcase, args.frames, progress)
     if not done.frames and done.stopped.startswith("interrupted"):
         raise KeyboardInterrupt
     if not done.frames:
@@ -136,12 +144,17 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(f"--domain is {args.domain}: use 0 to 232")
     if args.roi is not None and (min(args.roi) < 0 or min(args.roi[2:]) < 16):
         raise InputError(f"--roi is {' '.join(map(str, args.roi))}: give X Y W H in pixels, at least 16 wide and high")
+    for flag, value, most in (("max-age", args.max_age, 3600), ("max-clock-skew", args.max_clock_skew, 60),
+                              ("frozen-after", args.frozen_after, 1000)):
+        if not 0 <= value <= most:
+            raise InputError(f"--{flag} is {value:g}: use 0 to {most}")
 
 
-def _roi(args: argparse.Namespace) -> Box | None:
+def _rules(args: argparse.Namespace) -> FrameRules:
+    from hetnet_ros.inspection.frame_policy import FrameRules
     from hetnet_ros.inspection.result import Box
 
-    return Box(*args.roi) if args.roi else None
+    return FrameRules(Box(*args.roi) if args.roi else None, args.max_age, args.max_clock_skew, args.frozen_after)
 
 
 def _live(
@@ -150,6 +163,7 @@ def _live(
     topic: BagTopic,
     labels: Labels | None,
     inspector: PartInspector,
+    rules: FrameRules,
     showcase: Showcase | None,
     progress: bool,
 ) -> ReplayRun:
@@ -185,6 +199,9 @@ def _live(
         "diagnostics_period": 0.25,
         "image_transport": "compressed" if topic.type == COMPRESSED else "raw",
         "roi": args.roi or [0, 0, 0, 0],
+        "max_age": rules.max_age,
+        "max_clock_skew": rules.max_clock_skew,
+        "frozen_after": rules.frozen_after,
     }
     given = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
     stopped = ""
@@ -215,5 +232,5 @@ def _live(
         stopped = f"after {args.frames} frames, as asked"
     run = live_run(bag, topic, labels, inspector, played, counts, rate, seconds, stopped)
     if showcase is not None and not stopped.startswith("interrupted"):
-        draw_showcase(showcase, run, bag, topic, labels, inspector, _roi(args))
+        draw_showcase(showcase, run, bag, topic, labels, inspector, rules.roi)
     return run

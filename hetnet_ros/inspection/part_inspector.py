@@ -155,6 +155,13 @@ class PartInspector:
         everywhere = score_inside(raw_map, np.ones_like(inside), network.score, network.top_fraction)
         return found * raw_score / everywhere if everywhere > 0 else float("nan")
 
+    def _share(self, view: View, box: Box, inside: np.ndarray | None) -> float:
+        """How much counts of what the model looks at in a whole image, 0 to 1."""
+        height, width = view.rgb.shape[:2]
+        whole = self.card.crop.of(Box(0, 0, width, height))
+        share = box.width * box.height / (whole.width * whole.height)
+        return share if inside is None else share * view.region.share(inside, box)
+
     def _judge(self, view: View, box: Box, inside: np.ndarray | None, image: np.ndarray, raw_map: np.ndarray,
                raw_score: float, descriptor: np.ndarray, shares: tuple[float, float]) -> Inspection:
         """From one image's outputs to its Inspection; ``shares``: ms of preprocessing and of inference."""
@@ -177,5 +184,6 @@ class PartInspector:
             verdict=verdict, reason=reason, detail=detail, score=self.calibration.calibrated_score(raw_score),
             raw_score=raw_score, p_value=self.calibration.p_value(raw_score) if np.isfinite(raw_score) else float("nan"),
             thresholds=self.calibration.thresholds, source_size=view.rgb.shape[:2], roi=box, model_id=self.model_id,
-            defects=defects, anomaly_map=raw_map,
+            defects=defects, anomaly_map=raw_map, region=None if view.region is None else view.region.seen(box),
+            share=self._share(view, box, inside),
             timings=StageTimings(*shares, 1e3 * (time.perf_counter() - started)))

@@ -23,6 +23,10 @@ from hetnet_ros.inspection.result import Box
 from hetnet_ros.plain_yaml import read_yaml
 
 
+_FARTHEST_PX = 1_000_000
+"""No camera's picture is as large."""
+
+
 @dataclass(frozen=True, eq=False)
 class ViewRecipe:
     """region: outside of it nothing counts; None: no restriction.  model: path of the view's own model, empty for the
@@ -82,7 +86,9 @@ def _view(entry: object, where: str, folder: Path) -> ViewRecipe:
         mask = read_mask(folder / str(entry["mask"]))
         if not mask.any():
             raise InputError(f"{where}: the mask {entry['mask']} is black all over; paint white where to look")
-    region = Region(box, polygon or (), mask) if {"box", "polygon", "mask"} & set(entry) else None
+    region = Region(box, polygon or (), mask, "recipe") if {"box", "polygon", "mask"} & set(entry) else None
+    if region is not None and region.flaw is not None:
+        raise InputError(f"{where}: {region.flaw}")
     model = str(entry.get("model") or "")
     return ViewRecipe(region, str(folder / model) if model else "")
 
@@ -90,4 +96,6 @@ def _view(entry: object, where: str, folder: Path) -> ViewRecipe:
 def _numbers(values: object, count: int, said: str) -> tuple[float, ...]:
     if not isinstance(values, list) or len(values) != count or any(type(v) not in (int, float) for v in values):
         raise InputError(said)
+    if not all(abs(value) <= _FARTHEST_PX for value in values):  # of which neither infinity nor "not a number" is one
+        raise InputError(f"{said}, each of at most {_FARTHEST_PX:,} px")
     return tuple(float(value) for value in values)

@@ -71,6 +71,16 @@ class StageTimings:
 
 
 @dataclass(frozen=True)
+class SeenRegion:
+    """A region of interest, outside of which nothing counted.  source: who asked for it.  outline: corners (x, y), px of the source
+    image.  box: the smallest rectangle around what counted."""
+
+    source: str
+    outline: tuple[tuple[float, float], ...]
+    box: Box
+
+
+@dataclass(frozen=True)
 class Inspection:
     """The outcome for one image.
 
@@ -79,6 +89,8 @@ class Inspection:
     p_value: conformal p-value of the image under "this part is good", in (0, 1]; NaN if not computed.
     anomaly_map: float32 (h, w), raw (uncalibrated) distances at the network's resolution, covering ``roi``.
     source_size: (height, width) of the image as it came in;  ``roi``: the part of it that was inspected.
+    region: outside of it nothing counted; None: no such region.  share: how much counted of what the model looks at in a whole
+    image, 0 to 1; NaN if not computed.
     """
 
     verdict: Verdict
@@ -94,3 +106,5 @@ class Inspection:
     defects: tuple[Defect, ...] = ()
     anomaly_map: np.ndarray | None = None
     timings: StageTimings = field(default_factory=StageTimings)
+    region: SeenRegion | None = None
+    share: float = float("nan")

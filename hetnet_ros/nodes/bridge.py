@@ -8,10 +8,28 @@ NumPy and OpenCV it was imported with, which in several distributions it does no
 from __future__ import annotations
 
 import functools
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 from sensor_msgs.msg import Image
+
+from hetnet_ros.inspection.image_conversion import compressed_to_rgb, image_to_rgb
+from hetnet_ros.inspection.picture_budget import CameraBudget
+from hetnet_ros.inspection.sample_depth import FULL
+
+
+def decode(message: Any, bits: int = FULL, budget: CameraBudget | None = None) -> np.ndarray:
+    """The pixels of a sensor_msgs/Image or CompressedImage, uint8 RGB (H, W, 3).
+
+    bits: how many of 16 its values use, see ``sample_depth.py``.  budget: knows how large the camera's pictures are; None: not known.
+    Raises BadImage.
+    """
+    if hasattr(message, "encoding"):
+        return image_to_rgb(message, cv_bridge_fallback(), bits)
+    rgb = compressed_to_rgb(message.data, message.format, bits, budget.usual_pixels if budget else 0)
+    if budget:
+        budget.note(rgb.shape)
+    return rgb
 
 
 @functools.lru_cache(maxsize=1)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from hetnet_ros.inspection.stamp_rule import STAMP_REASONS
 from hetnet_ros.nodes.loaded_model import LoadedModel
 from hetnet_ros.nodes.measurements import WINDOW_SECONDS, Snapshot
 
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 
-_STAMP_REASONS = ("stale", "no_stamp", "stamp_in_future")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _input_findings(health: Health) -> list[tuple[bytes, str]]:
         findings.append((ERROR, f"there were two publishers in the last {WINDOW_SECONDS:g} s"))
     if health.incompatible:
         findings.append((WARN, health.incompatible))
-    old = [(reason, count) for reason, count in counts.recent_refused if reason in _STAMP_REASONS]
+    old = [(reason, count) for reason, count in counts.recent_refused if reason in STAMP_REASONS]
     if old:
         level = STALE if any(reason == "stale" for reason, _ in old) else ERROR
         findings.append(
@@ -107,8 +107,10 @@ def _inspection_findings(health: Health) -> list[tuple[bytes, str]]:
                 "the log has the cause",
             )
         )
-    if refused.get("roi_outside_image"):
-        findings.append((ERROR, "the region of interest leaves the image; set the parameter roi"))
+    regions = [f"{count} {reason}" for reason, count in refused.items() if reason.startswith("roi_")]
+    if regions:
+        findings.append((ERROR, f"no region to inspect in the last {WINDOW_SECONDS:g} s: {', '.join(regions)}; set the parameter roi, "
+                                "the recipe or ~/roi to a region inside the image"))
     foreign = [f"{count} {reason}" for reason, count in refused.items() if reason.startswith("out_of_domain")]
     if foreign:
         findings.append((WARN, f"images unlike the taught ones in the last {WINDOW_SECONDS:g} s: {', '.join(foreign)}"))

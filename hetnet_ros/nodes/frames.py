@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from hetnet_ros.nodes.stamp_rule import Refusal
+from hetnet_ros.inspection.stamp_rule import Refusal
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class NewestFrames:
         self._frames: dict[str, Frame] = {}
         self._closed = False
 
-    def put(self, frame: Frame) -> bool:
-        """Leave a frame; True if it replaced one that nobody had fetched, whose turn it then has."""
+    def put(self, frame: Frame) -> Frame | None:
+        """Leave a frame; gives the one that it replaced, which nobody had fetched and whose turn it then has."""
         with self._condition:
-            replaced = frame.camera in self._frames
+            replaced = self._frames.get(frame.camera)
             self._frames[frame.camera] = frame
             self._condition.notify()
             return replaced

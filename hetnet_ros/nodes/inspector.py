@@ -40,7 +40,7 @@ from hetnet_ros.nodes.part_action import PartInspectionServer
 from hetnet_ros.nodes.pipeline import Pipeline
 from hetnet_ros.nodes.process import run_node
 from hetnet_ros.nodes.sole_publisher import SolePublisher, listening
-from hetnet_ros.nodes.stamp_rule import Refusal
+from hetnet_ros.nodes.watched_clock import WatchedClock
 from hetnet_ros.srv import LoadModel
 
 _CONNECT_PERIOD = 0.25
@@ -60,7 +60,7 @@ class Inspector(LifecycleNode):
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._locator = Locator(self, MutuallyExclusiveCallbackGroup())
         self._pipeline = Pipeline(
-            lambda: self._settings, lambda: self.get_clock().now().nanoseconds, self.get_logger(), self._locator
+            lambda: self._settings, WatchedClock(self.get_clock()).read, self.get_logger(), self._locator
         )
         self._parts: PartInspectionServer | None = None
         self._settings = inspector_parameters.declare(self)
@@ -89,7 +89,8 @@ class Inspector(LifecycleNode):
         light = MutuallyExclusiveCallbackGroup()
         self._announcer = SolePublisher(self, self.resolve_topic_name("~/view"), "std_msgs/msg/Header")
         self.create_subscription(Header, "~/view", listening(self._on_view), 10, callback_group=light)
-        self.create_subscription(RegionOfInterest, "roi", self._pipeline.views.restrict, 1, callback_group=light)
+        if self._settings.accept_roi:
+            self.create_subscription(RegionOfInterest, "~/roi", self._pipeline.views.restrict, 1, callback_group=light)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_service(SetBool, "~/enable", self._on_enable, callback_group=MutuallyExclusiveCallbackGroup())
@@ -177,6 +178,7 @@ class Inspector(LifecycleNode):
     def _release(self, state: LifecycleState) -> None:
         self._set_switch(activated=False)
         self._pipeline.use_model(None)
+        self._pipeline.views.topic_region = None
         LifecycleNode.on_cleanup(self, state)
 
     def _end(self, state: LifecycleState) -> None:
@@ -254,15 +256,20 @@ class Inspector(LifecycleNode):
         finally:
             self._loaded_by_service = False
         self._announce(model)
-        self._pipeline.use_model(model)
+        self._pipeline.use_model(model, f"another model was loaded ({model.inspector.model_id}, ~/load_model)")
 
     def _on_parameters(self, given: Sequence[Parameter]) -> SetParametersResult:
         changes = {parameter.name: parameter.value for parameter in given}
         loaded = self._state != "unconfigured" and not self._loaded_by_service
         try:
-            self._settings = inspector_parameters.changed(self._settings, changes, loaded=loaded)
+            settings = inspector_parameters.changed(self._settings, changes, loaded=loaded)
         except InputError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        named = inspector_parameters.bearing_changes(self._settings, settings)
+        if changes.get("use_sim_time", self.get_clock().ros_time_is_active) != self.get_clock().ros_time_is_active:
+            named.append("use_sim_time")
+        self._pipeline.change(functools.partial(setattr, self, "_settings", settings),
+                              f"the parameter {', '.join(named)} was set" if named and not self._loaded_by_service else "")
         if "diagnostics_period" in changes:
             self._diagnostics_timer.timer_period_ns = int(self._settings.diagnostics_period * 1e9)
         return SetParametersResult(successful=True)

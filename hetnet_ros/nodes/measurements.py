@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hetnet_ros.inspection.frame_policy import Timings
+
 WINDOW_SECONDS = 10.0
 """Length of the window behind rates and percentiles."""
 
@@ -22,18 +24,6 @@ STAGES = ("input_age", "decode", "preprocess", "inference", "postprocess", "tota
 
 _VERDICTS = ("PASS", "REJECT", "borderline")
 """Outcomes of a frame that was judged; any other is the reason why one was not."""
-
-
-@dataclass(frozen=True)
-class Timings:
-    """What one inspection took, ms; NaN where a stage did not run.  See hetnet_ros/msg/StageTimings."""
-
-    input_age: float = float("nan")
-    decode: float = float("nan")
-    preprocess: float = float("nan")
-    inference: float = float("nan")
-    postprocess: float = float("nan")
-    total: float = float("nan")
 
 
 @dataclass(frozen=True)

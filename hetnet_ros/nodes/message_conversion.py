@@ -8,9 +8,10 @@ from std_msgs.msg import Header
 
 from hetnet_ros.foreign_text import one_line
 from hetnet_ros.inspection import result
+from hetnet_ros.inspection.frame_policy import Timings
 from hetnet_ros.inspection.geometry import NoPose
 from hetnet_ros.msg import Defect, Inspection, StageTimings
-from hetnet_ros.nodes.measurements import STAGES, Timings
+from hetnet_ros.nodes.measurements import STAGES
 
 
 def inspection_message(header: Header, inspection: result.Inspection, part_id: str, timings: Timings) -> Inspection:
@@ -28,9 +29,13 @@ def inspection_message(header: Header, inspection: result.Inspection, part_id: s
         defects=[_defect_message(defect) for defect in inspection.defects],
         image_width=int(inspection.source_size[1]),
         image_height=int(inspection.source_size[0]),
-        roi=_roi_message(inspection.roi),
+        roi=_roi_message(inspection.region.box if inspection.region else inspection.roi),
+        region_source=inspection.region.source if inspection.region else "",
+        inspected_share=float(inspection.share),
         timings=StageTimings(**{stage: getattr(timings, stage) for stage in STAGES}),
     )
+    if inspection.region is not None:
+        message.region.points = [Point32(x=x, y=y) for x, y in inspection.region.outline]
     message.thresholds.accept = float(inspection.thresholds.accept)
     message.thresholds.reject = float(inspection.thresholds.reject)
     message.thresholds.pixel = float(inspection.thresholds.pixel)

@@ -18,9 +18,9 @@ from rclpy.lifecycle import Publisher as LifecyclePublisher
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from hetnet_ros.inspection.frame_policy import Examination
 from hetnet_ros.inspection.image_conversion import fill_image
 from hetnet_ros.msg import Inspection as InspectionMessage
-from hetnet_ros.nodes.examination import Examination
 from hetnet_ros.nodes.loaded_model import LoadedModel
 from hetnet_ros.nodes.parameters import InspectorParameters
 from hetnet_ros.nodes.qos import PICTURES, RESULTS

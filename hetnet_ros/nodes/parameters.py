@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Iterable, Mapping
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 from hetnet_ros.inspection.backends.interface import CHOICES
+from hetnet_ros.inspection.frame_policy import FrameRules
+from hetnet_ros.inspection.image_files import MIN_SIDE_PX
 from hetnet_ros.inspection.result import Box
 from hetnet_ros.nodes.declaration import Declaration
 
@@ -32,6 +34,8 @@ class InspectorParameters:
     threads: int
     part_id: str
     roi: tuple[int, ...]
+    accept_roi: bool
+    min_region_share: float
     max_rate: float
     max_age: float
     max_clock_skew: float
@@ -67,6 +71,11 @@ class InspectorParameters:
     def roi_box(self) -> Box | None:
         """The region to inspect, or None for the whole image."""
         return Box(*self.roi) if any(self.roi) else None
+
+    @property
+    def frame_rules(self) -> FrameRules:
+        """What is asked of a frame."""
+        return FrameRules(self.roi_box, self.max_age, self.max_clock_skew, self.frozen_after, self.min_region_share)
 
 
 DECLARATIONS = (
@@ -110,6 +119,19 @@ DECLARATIONS = (
     Declaration("part_id", "", "Name of the part in published messages; empty takes the name in the model's card."),
     Declaration(
         "roi", [0, 0, 0, 0], "Part of the image to inspect, px: x, y, width, height. All zero: the whole image."
+    ),
+    Declaration(
+        "accept_roi",
+        False,
+        "Listen to ~/roi, which restricts what counts until the next goal of ~/inspect_part has ended, or cleanup.",
+        frozen="always",
+    ),
+    Declaration(
+        "min_region_share",
+        0.1,
+        "How much must count of what the model looks at in a whole image; less gives UNCERTAIN 'roi_too_small'.",
+        low=0.001,
+        high=1.0,
     ),
     Declaration(
         "max_rate",
@@ -189,7 +211,8 @@ DECLARATIONS = (
     Declaration(
         "frozen_after",
         2,
-        "The same pixels so many times in a row under new stamps give UNCERTAIN 'frozen_camera'; 0 switches this off.",
+        "The same picture so many times under new stamps gives UNCERTAIN 'frozen_camera'; 0 switches this off, for still or "
+        "simulated images.",
         low=0,
         high=1000,
     ),
@@ -273,6 +296,14 @@ def changed(current: InspectorParameters, changes: Mapping[str, object], *, load
     return _build(values)
 
 
+_BEARING = ("roi", "max_age", "max_clock_skew", "frozen_after", "min_region_share", "part_id")
+
+
+def bearing_changes(before: InspectorParameters, after: InspectorParameters) -> list[str]:
+    """The parameters that differ and bear on verdicts; views judged before and after such a change are not of one part."""
+    return [name for name in _BEARING if getattr(before, name) != getattr(after, name)]
+
+
 def unknown_names(given: Iterable[str]) -> list[str]:
     """One warning for each parameter name given at start that no parameter has (a typing error would go unnoticed)."""
     known = [entry.name for entry in DECLARATIONS]
@@ -290,8 +321,8 @@ def _build(values: Mapping[str, object]) -> InspectorParameters:
     fields = {_field(entry.name): entry.checked(values[entry.name]) for entry in DECLARATIONS}
     roi = fields["roi"] = tuple(fields["roi"])  # type: ignore[arg-type]
     fields["cameras"] = tuple(fields["cameras"])  # type: ignore[arg-type]
-    if any(roi) and (min(roi) < 0 or roi[2] == 0 or roi[3] == 0):
-        raise InputError(f"roi is {list(roi)}; x and y must be 0 or more, width and height 1 or more (or all four 0)")
+    if any(roi) and (min(roi) < 0 or min(roi[2:]) < MIN_SIDE_PX):
+        raise InputError(f"roi is {list(roi)}; x and y must be 0 or more, width and height {MIN_SIDE_PX} or more (or all four 0)")
     if not fits_name(str(fields["part_id"])):
         raise InputError(f"part_id is {shown(fields['part_id'], 60)!r}: give at most {MOST_IN_NAME} printable characters")
     return InspectorParameters(**fields)  # type: ignore[arg-type]

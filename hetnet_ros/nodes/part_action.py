@@ -271,7 +271,8 @@ class PartInspectionServer:
         return message
 
 
-_NO_VERDICT = ("timeout", "preempted", "inspector_inactive", "two_inspectors", "internal_error", "cancelled")
+_NO_VERDICT = ("timeout", "preempted", "inspector_inactive", "two_inspectors", "internal_error", "cancelled",
+               "settings_changed")
 
 _SHARED = tuple(name for name in InspectPart.Result.get_fields_and_field_types()
                 if name in PartVerdictMessage.get_fields_and_field_types())

@@ -14,9 +14,10 @@ from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.multi_view import PartVerdict, SeenView, combine
 from hetnet_ros.inspection.result import Inspection, Verdict
+from hetnet_ros.inspection.stamp_rule import STAMP_REASONS
 from hetnet_ros.nodes.view_settings import Announcement
 
-_TIME_REASONS = ("stale", "no_stamp", "stamp_in_future")
+_TIME_REASONS = STAMP_REASONS
 """Frames refused for their stamp are waited out; those refused for what they show are tried a few times."""
 
 
@@ -103,6 +104,13 @@ class PartInspection:
         self._last_stamp_ns = -1
         self._settled: list[Evidence] = []
         self._last_refusal = ""
+        self._spoiled = ""
+
+    def spoil(self, why: str) -> None:
+        """End without a verdict: what verdicts depend on was changed, so the views would not have been judged alike."""
+        with self.changed:
+            self._spoiled = self._spoiled or why
+            self.changed.notify_all()
 
     def claim(self, camera: str, stamp_ns: int, shown: Announcement | None) -> Claim | None:
         """The view that a frame is for, or None.  shown: the last announcement."""
@@ -134,6 +142,8 @@ class PartInspection:
         with self.changed:
             slot = self._slots[claim.index]
             slot.in_work = False
+            if self._spoiled:
+                return
             seen = SeenView(slot.view_id, inspection, calibration)
             if not seen.usable:
                 self._last_refusal = f"view {slot.view_id}: {inspection.reason}, {inspection.detail}"
@@ -189,11 +199,13 @@ class PartInspection:
         return None if slot is None or slot.in_work else slot
 
     def _verdict(self) -> PartVerdict:
+        if self._spoiled:
+            return PartVerdict(Verdict.UNCERTAIN, "settings_changed", self._spoiled, -1, float("nan"))
         return combine([evidence.seen for evidence in self._settled], len(self._slots), self.goal.least,
                        self.goal.rule)
 
     def _finished(self) -> bool:
-        if len(self._settled) == len(self._slots):
+        if self._spoiled or len(self._settled) == len(self._slots):
             return True
         found = self._verdict().verdict if self._settled else Verdict.UNCERTAIN
         return found == Verdict.PASS or (found == Verdict.REJECT and self.goal.stop_on_reject)

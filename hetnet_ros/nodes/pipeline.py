@@ -8,19 +8,27 @@ not published: when ``~/enable`` has answered, nothing more comes.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import threading
 import time
 import traceback
 from typing import Any, Callable
 
+import numpy as np
 import rclpy
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from hetnet_ros.foreign_text import one_line
+from hetnet_ros.inspection.clock_watch import Moment
+from hetnet_ros.inspection.frame_policy import Examination, Request, as_published, examine
 from hetnet_ros.inspection.frozen_camera import FrozenCamera
 from hetnet_ros.inspection.picture_budget import CameraBudget
+from hetnet_ros.inspection.region_of_interest import Region
 from hetnet_ros.inspection.result import Verdict
-from hetnet_ros.nodes.examination import Examination, Request, examine
+from hetnet_ros.inspection.sample_depth import FULL
+from hetnet_ros.inspection.stamp_rule import Refusal
+from hetnet_ros.nodes.bridge import decode
 from hetnet_ros.nodes.frames import Frame, NewestFrames
 from hetnet_ros.nodes.loaded_model import LoadedModel, is_cuda_error, load_model
 from hetnet_ros.nodes.locator import Locator
@@ -30,8 +38,8 @@ from hetnet_ros.nodes.outputs import Outputs
 from hetnet_ros.nodes.pace import Pace
 from hetnet_ros.nodes.parameters import InspectorParameters
 from hetnet_ros.nodes.part_inspection import Claim, PartInspection
+from hetnet_ros.nodes.passed_over import PassedOver
 from hetnet_ros.nodes.picture_worker import PictureWorker
-from hetnet_ros.nodes.stamp_rule import Refusal
 from hetnet_ros.nodes.view_settings import ViewSettings
 
 _JOIN_SECONDS = 3.0
@@ -40,31 +48,52 @@ _MOST_TOGETHER = 8
 """Frames of several cameras inspected in one run of the network."""
 
 
+class _Allowance:
+    """Time for what must not hold up inspections: a fiftieth of theirs."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+
+    @property
+    def left(self) -> bool:
+        return self._seconds > 0
+
+    def earn(self, seconds: float) -> None:
+        self._seconds = min(self._seconds + seconds / 50, 0.1)
+
+    def spend(self, seconds: float) -> None:
+        self._seconds -= seconds
+
+
 class Pipeline:
     """Owns the worker thread, the model in use and the counts.
 
-    part: the goal of ~/inspect_part that takes frames now.  views: what is looked at in each view.
+    views: what is looked at in each view.
 
-    parameters: returns those in force, read anew for each frame.  now_ns: the node's clock, ns.  locator: gives
+    parameters: returns those in force, read anew for each frame.  clock: reads the node's clock.  locator: gives
     defects their place in space.
     """
 
     def __init__(
         self,
         parameters: Callable[[], InspectorParameters],
-        now_ns: Callable[[], int],
+        clock: Callable[[], Moment],
         logger: RcutilsLogger,
         locator: Locator,
     ) -> None:
         self._locator = locator
         self.statistics = Statistics(time.monotonic())
         self._parameters = parameters
-        self._now_ns = now_ns
+        self._clock = clock
         self._logger = logger
         self._mailbox = NewestFrames()
         self._frozen: dict[str, FrozenCamera] = {}
         self._budgets: dict[str, CameraBudget] = {}
-        self.part: PartInspection | None = None
+        self._passed_over = PassedOver()
+        self._looking = _Allowance()
+        self._looked_back: dict[str, int] = {}
+        self._part: PartInspection | None = None
+        self._settings = threading.Lock()
         self.views = ViewSettings()
         self._pace = Pace()
         self._pictures = PictureWorker(logger)
@@ -80,9 +109,29 @@ class Pipeline:
         """The model in use."""
         return self._model
 
-    def use_model(self, model: LoadedModel | None) -> None:
-        """Take another model from the next frame on."""
-        self._model = model
+    def use_model(self, model: LoadedModel | None, why: str = "") -> None:
+        """Take another model from the next frame on.  why: said to a part that is being inspected meanwhile."""
+        self.change(functools.partial(setattr, self, "_model", model), why)
+
+    @property
+    def part(self) -> PartInspection | None:
+        """The goal of ~/inspect_part that takes frames now.  With its end, a region from ~/roi ends too."""
+        return self._part
+
+    @part.setter
+    def part(self, part: PartInspection | None) -> None:
+        with self._settings:
+            self._part = part
+            if part is None:
+                self.views.topic_region = None
+
+    def change(self, apply: Callable[[], None], why: str) -> None:
+        """Change what verdicts depend on, between two frames.  why: ends the part that is being inspected, whose views would not have
+        been judged alike; empty: it does not matter for a part."""
+        with self._settings:
+            apply()
+            if why and self._part is not None:
+                self._part.spoil(f"{why} while the part was inspected")
 
     def start(self, outputs: Outputs) -> None:
         """Start the worker; calling again while it runs is fine."""
@@ -124,8 +173,10 @@ class Pipeline:
         self.statistics.image_received(frame.received, frame.stamp_ns, camera)
         if not self._open:
             self.statistics.image_ignored()
-        elif self._mailbox.put(frame):
+            self._passed_over.put(frame)
+        elif (replaced := self._mailbox.put(frame)) is not None:
             self.statistics.image_dropped()
+            self._passed_over.put(replaced)
 
     def _work(self) -> None:
         while True:
@@ -134,11 +185,12 @@ class Pipeline:
             if not frames:
                 return
             self._pace.note()
-            epoch, model = self._epoch, self._model
+            with self._settings:  # all of one time
+                epoch, model, part, parameters = self._epoch, self._model, self._part, self._parameters()
             if not self._open or model is None:
                 continue
             try:
-                self._inspect(frames, epoch, model)
+                self._inspect(frames, epoch, model, part, parameters)
             except (
                 Exception
             ):  # the thread must outlive any defect; a dead worker would look like a camera without images
@@ -148,24 +200,53 @@ class Pipeline:
                     f"a frame could not be processed\n{traceback.format_exc()}", throttle_duration_sec=_LOG_PERIOD
                 )
 
-    def _inspect(self, frames: list[Frame], epoch: int, model: LoadedModel) -> None:
-        parameters, part = self._parameters(), self.part
+    def _inspect(
+        self, frames: list[Frame], epoch: int, model: LoadedModel, part: PartInspection | None, parameters: InspectorParameters
+    ) -> None:
+        begun = time.monotonic()
+        rested = [frame.camera for frame in frames if self._looked_back.get(frame.camera) != epoch]
+        self._look_back(rested, parameters, hurry=False)  # what came during a pause came before this
+        self._looked_back.update(dict.fromkeys(rested, epoch))
         claims = [part.claim(frame.camera, frame.stamp_ns, self.views.shown) if part else None for frame in frames]
         try:
-            requests = [self._request(frame, claim, model) for frame, claim in zip(frames, claims)]
-            for frame, claim, request, examination in zip(
-                frames, claims, requests, examine(requests, parameters, self._now_ns)
+            looks = [self.views.of(claim.view_id if claim else "") for claim in claims]
+            models = [own or model for own, _ in looks]
+            requests = [
+                self._request(frame, its, region, claim) for frame, its, (_, region), claim in zip(frames, models, looks, claims)
+            ]
+            for frame, claim, its, examination in zip(
+                frames, claims, models, examine(requests, parameters.frame_rules, self._clock)
             ):
-                self._tell(frame, claim, part, request.model, examination, epoch, parameters)
+                self._tell(frame, claim, part, its, examination, epoch, parameters)
         finally:
             for claim in filter(None, claims):
                 part.release(claim)
+        self._looking.earn(time.monotonic() - begun)
+        self._look_back([frame.camera for frame in frames], parameters, hurry=True)
 
-    def _request(self, frame: Frame, claim: Claim | None, model: LoadedModel) -> Request:
-        own, region = self.views.of(claim.view_id if claim else "")
-        frozen = self._frozen.setdefault(frame.camera, FrozenCamera())
-        budget = self._budgets.setdefault(frame.camera, CameraBudget())
-        return Request(frame.message, own or model, region, frozen, budget, frame.refusal)
+    def _look_back(self, cameras: list[str], parameters: InspectorParameters, *, hurry: bool) -> None:
+        """Remember pictures of these cameras that were not inspected; in a hurry, as far as the allowance goes."""
+        for camera in cameras:
+            while (not hurry or self._looking.left) and (frame := self._passed_over.take(camera)) is not None:
+                if parameters.frozen_after == 0:
+                    continue
+                begun = time.thread_time()
+                with contextlib.suppress(Exception):  # a picture that cannot be decoded will not be inspected either
+                    self._frozen.setdefault(camera, FrozenCamera()).look(self._decode(frame), frame.stamp_ns)
+                self._looking.spend(time.thread_time() - begun)
+
+    def _request(self, frame: Frame, model: LoadedModel, region: Region | None, claim: Claim | None) -> Request:
+        message, camera = frame.message, self._frozen.setdefault(frame.camera, FrozenCamera())
+        size = (getattr(message, "height", 0), getattr(message, "width", 0))
+        return Request(
+            frame.stamp_ns, functools.partial(self._decode, frame, model), model.inspector, size, region, camera, claim is not None,
+            frame.refusal,
+        )
+
+    def _decode(self, frame: Frame, model: LoadedModel | None = None) -> np.ndarray:
+        """The frame's pixels as ``model``, or the one in force, reads its camera's values."""
+        model, budget = model or self._model, self._budgets.setdefault(frame.camera, CameraBudget())
+        return decode(frame.message, model.inspector.card.sample_bits if model else FULL, budget)
 
     def _tell(
         self,
@@ -185,15 +266,23 @@ class Pipeline:
         if claim:
             message.view_id, message.part_id = claim.view_id, part.goal.part_id or message.part_id
         self._locator.fill(message, examination.inspection, parameters)
-        if not self._publish(epoch, lambda: outputs.publish_inspection(message)):
+
+        def publish() -> None:
+            nonlocal examination
+            examination = as_published(examination, frame.stamp_ns, parameters.frame_rules, self._clock())
+            judged = examination.inspection
+            message.verdict, message.reason, message.detail = int(judged.verdict), judged.reason, judged.detail
+            outputs.publish_inspection(message)
+
+        if not self._publish(epoch, publish):
             return
         if claim:
             part.settle(claim, frame.stamp_ns, examination.inspection, model.inspector.calibration, message)
         self._count(examination)
-        for publish in outputs.space.messages(message, parameters):
-            self._publish(epoch, publish)
+        for send in outputs.space.messages(message, parameters):
+            self._publish(epoch, send)
         pictures = outputs.pictures(header, examination, model, parameters)
-        self._pictures.draw(frame.camera, pictures, lambda publish: self._publish(epoch, publish))
+        self._pictures.draw(frame.camera, pictures, lambda send: self._publish(epoch, send))
         self._report(examination)
         if examination.error is not None and is_cuda_error(examination.error):
             self._leave_cuda(model, parameters, examination.error)

@@ -1,4 +1,4 @@
-"""What is looked at in each view right now: the recipe's regions and models, the topic ``roi``, and the view last shown."""
+"""What is looked at in each view right now: the recipe's regions and models, the topic ``~/roi``, and the view last shown."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ViewSettings:
     topic_region: Region | None = None
 
     def of(self, view_id: str) -> tuple[LoadedModel | None, Region | None]:
-        """The view's own model, if it has one, and its region: the recipe's, else the one from the topic ``roi``."""
+        """The view's own model, if it has one, and its region: the recipe's, else the one from the topic ``~/roi``."""
         view = self.recipe.view(view_id)
         return self.models.get(view.model), view.region or self.topic_region
 
@@ -47,8 +47,9 @@ class ViewSettings:
         self.shown = Announcement(message.frame_id, stamp_ns, time.monotonic(), trouble)
 
     def restrict(self, message: RegionOfInterest) -> None:
-        """Look at this part of the images from now on; all zero: everywhere."""
+        """Look at this part of the images until the goal has ended; all zero: everywhere."""
         if not (message.width or message.height or message.x_offset or message.y_offset):
             self.topic_region = None
         else:
-            self.topic_region = Region(Box(message.x_offset, message.y_offset, message.width, message.height))
+            box = Box(message.x_offset, message.y_offset, message.width, message.height)
+            self.topic_region = Region(box, source="~/roi")

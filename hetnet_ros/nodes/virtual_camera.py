@@ -234,7 +234,7 @@ class VirtualCamera(Node):
 
     def _work(self) -> None:
         """Take and publish pictures until told to stop."""
-        due, frozen = time.monotonic(), None
+        due, frozen, taken = time.monotonic(), None, 0
         while True:
             with self._wake:
                 self._wake.wait_for(
@@ -252,9 +252,10 @@ class VirtualCamera(Node):
                     frozen = (
                         part,
                         photograph(
-                            part, settings.shot(part, frame), PinholeCamera.of_size(settings.width, settings.height)
+                            part, settings.shot(part, taken), PinholeCamera.of_size(settings.width, settings.height)
                         ),
                     )
+                    taken += 1  # a sensor's noise never comes again, also when the same part is shown again
                 self._advance(settings, index, frame)
                 self._publish(settings, *frozen)
             except RCLError as error:  # a saturated reliable publisher, or the end of the context

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.frozen_camera import FrozenCamera
 from hetnet_ros.inspection.recipe import load_recipe
 from hetnet_ros.inspection.result import Box
 
@@ -18,20 +17,20 @@ def write(folder, text):
 
 def test_views_have_their_own_region_and_model(tmp_path):
     mask = np.zeros((48, 64), np.uint8)
-    mask[10:20] = 255
+    mask[10:30] = 255
     cv2.imwrite(str(tmp_path / "mask.png"), mask)
     recipe = load_recipe(write(tmp_path, """
 views:
   front: {polygon: [[1, 2], [30, 2], [30, 40]], model: front.safetensors}
   back: {mask: mask.png}
   top:
-default: {box: [1, 2, 3, 4]}
+default: {box: [1, 2, 30, 40]}
 """))
     assert recipe.view("front").region.polygon == ((1, 2), (30, 2), (30, 40))
     assert recipe.models == (str(tmp_path / "front.safetensors"),)
     assert np.array_equal(recipe.view("back").region.mask, mask > 0) and recipe.view("back").model == ""
     assert recipe.view("top").region is None
-    assert recipe.view("another").region.box == recipe.default.region.box == Box(1, 2, 3, 4)
+    assert recipe.view("another").region.box == recipe.default.region.box == Box(1, 2, 30, 40)
 
 
 @pytest.mark.parametrize("text, said", [
@@ -48,10 +47,3 @@ def test_a_wrong_recipe_is_refused_in_one_line(tmp_path, text, said):
 def test_a_recipe_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         load_recipe(tmp_path / "none.yaml")
-
-
-def test_a_camera_is_frozen_while_it_repeats_its_pixels_under_new_stamps():
-    camera, pictures = FrozenCamera(), [np.full(100, value, np.uint8) for value in (1, 2)]
-    shown = [(0, 1), (0, 2), (0, 3), (1, 4), (1, 4), (0, 5), (0, 6)]
-    assert [camera.repeats(pictures[which].copy(), stamp) for which, stamp in shown] == [1, 2, 3, 1, 1, 1, 2]
-    assert camera.repeats(pictures[0][:50], 7) == 1 and camera.repeats(b"", 8) == 1 and camera.repeats(b"", 9) == 1

@@ -44,7 +44,8 @@ def test_counts_outlive_the_window_and_rates_do_not() -> None:
 
 def test_only_the_newest_frame_is_kept() -> None:
     mailbox = NewestFrames()
-    assert [mailbox.put(Frame(number, 0.0)) for number in range(3)] == [False, True, True]
+    replaced = [mailbox.put(Frame(number, 0.0)) for number in range(3)]
+    assert replaced[0] is None and [frame.message for frame in replaced[1:]] == [0, 1]
     assert [frame.message for frame in mailbox.take()] == [2]
     mailbox.put(Frame(3, 0.0))
     mailbox.clear()

@@ -15,7 +15,6 @@ from model_fixtures import made_up_part
 from part_client import PartClient, camera
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
@@ -246,37 +245,6 @@ def test_services_answer_while_a_goal_waits_for_the_network(cell: Cell, client: 
         assert goal.result().verdict == PASS
 
 
-def test_the_topic_roi_restricts_what_is_looked_at(cell: Cell) -> None:
-    publisher = cell.node.create_publisher(RegionOfInterest, f"{cell.namespace}/roi", 1)
-    wait_for(publisher.get_subscription_count, "the subscription of roi")
-
-    def outcome(region: RegionOfInterest, wanted: Callable[[Inspection], bool]) -> None:
-        publisher.publish(region)
-        wait_for(lambda: wanted(cell.inspect(cell.image(ruined()))), "an inspection under the new region")
-
-    try:
-        outcome(RegionOfInterest(x_offset=0, y_offset=0, width=48, height=96), lambda i: not i.defects)
-        outcome(RegionOfInterest(x_offset=0, y_offset=0, width=500, height=96), lambda i: i.reason == "roi_outside_image")
-    finally:
-        outcome(RegionOfInterest(), lambda i: i.verdict == Inspection.REJECT and len(i.defects) > 0)
-
-
-def test_a_topic_roi_beyond_what_is_inspected_gives_no_verdict(cell: Cell) -> None:
-    publisher = cell.node.create_publisher(RegionOfInterest, f"{cell.namespace}/roi", 1)
-    wait_for(publisher.get_subscription_count, "the subscription of roi")
-    assert cell.set_parameter("roi", [0, 0, 64, 96]).successful  # the left half, where the region wants the whole
-    try:
-        publisher.publish(RegionOfInterest(x_offset=0, y_offset=0, width=128, height=96))
-        inspection = wait_for(lambda: (found := cell.inspect()).reason == "roi_outside_image" and found, "the refusal")
-        assert inspection.verdict == Inspection.UNCERTAIN
-        publisher.publish(RegionOfInterest(x_offset=0, y_offset=0, width=64, height=96))
-        wait_for(lambda: cell.inspect().reason != "roi_outside_image", "an inspection of the half that both allow")
-    finally:
-        assert cell.set_parameter("roi", [0, 0, 0, 0]).successful
-        publisher.publish(RegionOfInterest())
-        wait_for(lambda: cell.inspect().verdict == Inspection.PASS, "an inspection of the whole image")
-
-
 def test_a_recipe_gives_each_view_its_region_and_model(start_inspector: Callable[..., Cell], tiny_model: Path,
                                                        tmp_path: Path) -> None:
     mask = np.full((96, 128), 255, np.uint8)
@@ -294,6 +262,10 @@ views:
         result = PartClient(cell).send(view_ids=["left", "right"]).result()
     left, right = (view.inspection for view in result.views)
     assert not [d for d in left.defects if d.centroid.x > 66] and right.verdict == Inspection.REJECT
+    assert left.region_source == right.region_source == "recipe" and "recipe" in left.detail
+    assert (left.roi.x_offset, left.roi.width) == (0, 64) and (right.roi.x_offset, right.roi.width) == (64, 64)
+    assert [(p.x, p.y) for p in right.region.points] == [(64, 0), (127, 0), (127, 95), (64, 95)]
+    assert left.inspected_share == pytest.approx(0.5, abs=0.02) and right.inspected_share == pytest.approx(0.5, abs=0.02)
     assert result.verdict == REJECT and result.deciding_view == 1
 
 

@@ -1,7 +1,13 @@
-"""Offline replay: every frame of a bag through the inspector, as fast as the machine goes."""
+"""Offline replay: every frame of a bag through the inspector, as fast as the machine goes.
+
+A frame obeys the policy of the running node (:mod:`hetnet_ros.inspection.frame_policy`); its age is the time from its stamp to
+when it was recorded, because that is when a node would have got it.
+"""
 
 from __future__ import annotations
 
+import functools
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,21 +15,19 @@ from dataclasses import replace
 import numpy as np
 from tqdm import tqdm
 
-from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.conditions import Condition
 from hetnet_ros.evaluation.replay.labels import FrameLabel, Labels
 from hetnet_ros.evaluation.replay.outcome import FrameOutcome, ReplayRun
 from hetnet_ros.evaluation.replay.pixel_tally import PixelTally
 from hetnet_ros.evaluation.replay.showcase import Showcase
 from hetnet_ros.inspection.bags import Bag, BagFrame, BagTopic, image_frames
+from hetnet_ros.inspection.clock_watch import Moment
+from hetnet_ros.inspection.frame_policy import FrameRules, Request, examine
 from hetnet_ros.inspection.frozen_camera import FrozenCamera
-from hetnet_ros.inspection.image_conversion import BadImage
 from hetnet_ros.inspection.maps import source_map
 from hetnet_ros.inspection.part_inspector import PartInspector
-from hetnet_ros.inspection.result import Box, Inspection, Verdict
+from hetnet_ros.inspection.result import Inspection, Verdict
 
-FROZEN_AFTER = 2
-"""As the node's parameter ``frozen_after``: the same pixels so many times in a row are no inspection."""
 TOPIC_AXIS = "topic"
 """Axis of the conditions that tells cameras apart where several topics are replayed."""
 
@@ -33,19 +37,21 @@ def replay_offline(
     bag: Bag,
     topics: Sequence[BagTopic],
     labels: Labels | None = None,
-    roi: Box | None = None,
+    rules: FrameRules = FrameRules(),
     showcase: Showcase | None = None,
     most: int | None = None,
     progress: bool = False,
 ) -> ReplayRun:
     """Inspect every frame, or the first ``most``.
 
-    roi: region to inspect, None for the whole image.  showcase: collects pictures for the report.
+    rules: what is asked of a frame, as of the node.  showcase: collects pictures for the report.
     Ctrl-C ends the replay, and what was done so far is the result, marked as stopped.  A frame that cannot be decoded
-    or inspected is UNCERTAIN with its reason, as in the node.  Raises InputError for a mask that cannot be used.
+    or inspected is UNCERTAIN with its reason, as in the node; of frames at which the network fails, the first one's traceback is
+    printed.  Raises InputError for a mask that cannot be used.
     """
     inspector.warm_up()
     tally, outcomes, stopped = PixelTally(), [], ""
+    faults: set[str] = set()
     cameras = {topic.name: FrozenCamera() for topic in topics}
     total = sum(topic.count for topic in topics) if all(topic.count is not None for topic in topics) else None
     started = time.perf_counter()
@@ -57,7 +63,7 @@ def replay_offline(
                 stopped = f"after {most} frames, as asked"
                 break
             label = _label(labels, frame, len(topics) > 1)
-            outcomes.append(_one(inspector, frame, label, roi, tally, showcase, cameras[frame.topic]))
+            outcomes.append(_one(inspector, frame, label, rules, tally, showcase, cameras[frame.topic], faults))
     except KeyboardInterrupt:
         stopped = f"interrupted after {len(outcomes)} frames"
     axes = labels.axes if labels else ()
@@ -93,48 +99,44 @@ def _one(
     inspector: PartInspector,
     frame: BagFrame,
     label: FrameLabel,
-    roi: Box | None,
+    rules: FrameRules,
     tally: PixelTally,
     showcase: Showcase | None,
     camera: FrozenCamera,
+    faults: set[str],
 ) -> FrameOutcome:
-    begun = time.perf_counter()
-    unjudged = FrameOutcome(
+    outcome = FrameOutcome(
         frame.index, frame.topic, frame.log_ns, frame.stamp_ns, Verdict.UNCERTAIN, "bad_image", np.nan, np.nan, np.nan,
         0, label.label, label.part, label.condition,
     )
-    if frame.message is not None and camera.repeats(frame.message.data, frame.stamp_ns) >= FROZEN_AFTER:
-        return replace(unjudged, reason="frozen_camera")
-    try:
-        rgb = frame.rgb(inspector.card.sample_bits)
-        decoded = time.perf_counter()
-        if roi is not None and (roi.x + roi.width > rgb.shape[1] or roi.y + roi.height > rgb.shape[0]):
-            return replace(unjudged, reason="roi_outside_image", brightness=brightness(rgb))
-        inspection = inspector.inspect(rgb, roi)
-    except BadImage:
-        return unjudged
-    except InputError:
-        return replace(unjudged, brightness=brightness(rgb))
-    done = time.perf_counter()
+    if frame.message is None:
+        return outcome  # damaged bytes, which no node would have got
+    request = Request(frame.stamp_ns, functools.partial(frame.rgb, inspector.card.sample_bits), inspector, camera=camera)
+    (found,) = examine([request], rules, lambda: Moment(frame.log_ns))
+    inspection, timings = found.inspection, found.timings
+    if found.fault and inspection.reason not in faults:
+        faults.add(inspection.reason)
+        print(f"frame {frame.index} of {frame.topic}: {found.fault}", file=sys.stderr)
     outcome = replace(
-        unjudged,
+        outcome,
         verdict=inspection.verdict,
         reason=inspection.reason,
         score=inspection.score,
         raw_score=inspection.raw_score,
         p_value=inspection.p_value,
         regions=len(inspection.defects),
-        brightness=brightness(rgb),
-        decode=1e3 * (decoded - begun),
-        preprocess=inspection.timings.preprocess_ms,
-        inference=inspection.timings.inference_ms,
-        postprocess=inspection.timings.regions_ms,
-        total=1e3 * (done - begun),
+        brightness=np.nan if found.rgb is None else brightness(found.rgb),
+        decode=timings.decode,
+        preprocess=timings.preprocess,
+        inference=timings.inference,
+        postprocess=timings.postprocess,
+        total=timings.total,
     )
-    mask = label.mask(rgb.shape[:2])
-    _count(tally, label, inspection, mask)
-    if showcase is not None:
-        showcase.offer(outcome, rgb, inspection, mask)
+    if inspection.anomaly_map is not None:
+        mask = label.mask(found.rgb.shape[:2])
+        _count(tally, label, inspection, mask)
+        if showcase is not None:
+            showcase.offer(outcome, found.rgb, inspection, mask)
     return outcome
 
 
