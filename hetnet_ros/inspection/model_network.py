@@ -17,7 +17,7 @@ def build_network(path: Path, artifact: Artifact) -> HetNet:
     """
     weights = []
     for config, record in zip((artifact.card.network.cnn, artifact.card.network.transformer), artifact.card.teachers):
-        found = resolve_weights(config.model)
+        found = resolve_weights(config.model, wanted=record.sha256)
         if found.sha256 != record.sha256:
             raise InputError(f"model {path} was taught with other weights of {config.model} (sha256 "
                              f"{record.sha256[:12]}) than those from {found.source} ({found.sha256[:12]}): put the "
