@@ -5,6 +5,7 @@ Everything is made in a hidden folder beside the bundle's and takes its name at 
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
@@ -39,17 +40,27 @@ def main(arguments: list[str] | None = None) -> None:
         options = command_line.parse(arguments, ROOT)
         if platform.system() != "Linux":
             raise Problem(f"a bundle is made on the system it is for, Linux, and this is {platform.system()}")
-        made_parents = [folder for folder in options.out.parents if not folder.exists()]
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{options.out.name}.making.", dir=options.out.parent))
+        made = [folder for folder in options.out.parents if not folder.exists()]
+        work = None
         try:
+            work = _work_folder(options.out)
             _make(console, options, work)
-            made_parents = []
+            made = []
         finally:
             hold_signals()
-            shutil.rmtree(work, ignore_errors=True)
-            for folder in made_parents:
-                folder.rmdir()
+            if work:
+                shutil.rmtree(work, ignore_errors=True)
+            for folder in made:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+
+def _work_folder(out: Path) -> Path:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{out.name}.making.", dir=out.parent))
+    except OSError as error:
+        raise Problem(f"cannot write to {out.parent}: {error.strerror}") from None
 
 
 def _make(console: Console, options: Options, work: Path) -> None:

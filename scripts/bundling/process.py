@@ -104,7 +104,8 @@ def one_line_at_the_end(console: Console) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EFBIG):
             raise
-        code, text = 2, f"error: {os.strerror(error.errno)}" + (f": {error.filename}" if error.filename else "")
+        what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else os.strerror(error.errno)
+        code, text = 2, f"error: {what}" + (f": {error.filename}" if error.filename else "")
     else:
         return
     print(f"{console.name}: {text}", file=sys.stderr, flush=True)

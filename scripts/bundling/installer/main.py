@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import pkgutil
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -37,12 +38,12 @@ def main() -> None:
         place = None if options.check else _place(options.venv or options.target)
         if place:
             place.check()
-        if "torch" in manifest["without"]:
-            check_torch(clean_environment(manifest, os.environ.get("TMPDIR", "/tmp")))
         if place and place.room() < manifest["room"]:
             raise Problem(f"{place.folder.parent} has {place.room() / 1e6:,.0f} MB free and the installation needs "
                           f"{manifest['room'] / 1e6:,.0f} MB")
         check_pieces(console, bundle, manifest["pieces"])
+        if "torch" in manifest["without"]:
+            check_torch(clean_environment(manifest, os.environ.get("TMPDIR", "/tmp")))
         if place is None:
             console.say("the bundle is whole, and this machine suits it")
             return
@@ -57,7 +58,7 @@ def main() -> None:
             raise
         if manifest["weights"]["half"]:
             console.say("the teachers' weights are a reduced copy: models taught with the full ones are refused here, so teach here")
-        console.say(f"done; in every shell that uses it:  . {place.folder}/environment.sh")
+        console.say(f"done; in every shell that uses it:  . {shlex.quote(f'{place.folder}/environment.sh')}")
         console.say("then, to see what there is:  hetnet doctor")
 
 
@@ -99,4 +100,4 @@ def _install(console: Console, manifest: dict, bundle: Path, place: Place, as_ve
     expected = {"ros": ros, "prefix": str(place.folder), "models": manifest["weights"]["models"]}
     command = ["sh", "-c", '. "$1/environment.sh" && exec "$2" -c "$3" "$4"', "sh", place.folder, packages.python,
                pkgutil.get_data("bundling.installer", "trial.py").decode(), json.dumps(expected)]
-    console.run("the installation does not load", command, environment | {"HETNET_CACHE": str(place.work / "cache")})
+    console.run("checking that everything loads", command, environment | {"HETNET_CACHE": str(place.work / "cache")})

@@ -20,6 +20,7 @@ class Place:
         self.folder = folder
         self.work = folder / WORK
         self._made: list[Path] = []
+        self._ours = False
 
     def check(self) -> None:
         """Raises Problem where there is something already, or nothing can be made."""
@@ -39,14 +40,16 @@ class Place:
         return shutil.disk_usage(next(folder for folder in (self.folder, *self.folder.parents) if folder.exists())).free
 
     def make(self) -> None:
-        for folder in (*reversed(self.folder.parents), self.folder):
-            try:
-                folder.mkdir()
-            except FileExistsError:
-                continue
-            self._made.append(folder)
-        (self.folder / UNFINISHED).touch()
-        self.work.mkdir()
+        try:
+            for folder in (*reversed(self.folder.parents), self.folder):
+                with contextlib.suppress(FileExistsError):
+                    folder.mkdir()
+                    self._made.append(folder)
+            (self.folder / UNFINISHED).touch(exist_ok=False)  # two installations at once: the second is refused, here at last
+            self._ours = True
+            self.work.mkdir()
+        except OSError as error:
+            raise Problem(f"cannot write to {self.folder}: {error.strerror}") from None
 
     def finish(self) -> None:
         shutil.rmtree(self.work)
@@ -54,9 +57,7 @@ class Place:
 
     def discard(self) -> None:
         """Take away what was made: a folder that was there before stays, empty as it was."""
-        if not (self.folder / UNFINISHED).exists() and self.folder not in self._made:
-            return
-        for entry in list(self.folder.iterdir()):
+        for entry in list(self.folder.iterdir()) if self._ours else []:
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry, ignore_errors=True)
             else:
