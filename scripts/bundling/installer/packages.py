@@ -66,12 +66,12 @@ class Packages:
                   "--require-hashes", "-r", chosen)
 
     def _make_venv(self) -> None:
-        """A virtual environment that sees the machine's packages where torch is one of them."""
+        """A virtual environment that sees the machine's packages where torch or ROS is left to it."""
         inside = sys.prefix != sys.base_prefix
-        shared = [] if self.brings_torch or inside else ["--system-site-packages"]
+        shared = ["--system-site-packages"] if self.manifest["without"] and not inside else []
         self.console.run("making the virtual environment", [sys.executable, "-m", "venv", "--without-pip", *shared, self.prefix],
                          self.environment)
-        if inside and not self.brings_torch:  # a venv made out of a venv does not see what is in that
+        if inside and self.manifest["without"]:  # a venv made out of a venv does not see what is in that
             folders = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
             lines = [f"import site; site.addsitedir({folder!r})\n" for folder in folders]
             (self.site / "hetnet_machine.pth").write_text("".join(lines))
