@@ -166,11 +166,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _checked(model: str, tensors: dict[str, Tensor], metadata: dict[str, str], source: str) -> TeacherWeights:
     """Refuse weights that do not fit the model before anything is built on them; make a reduced copy whole again."""
-    try:
-        with torch.device("meta"):
-            expected = timm.create_model(model, pretrained=False).state_dict()
-    except RuntimeError as error:
-        raise InputError(f"teacher {model} is not a timm model: {str(error).splitlines()[0]}") from None
+    expected = _expected(model)
     blocks = None
     if ROUNDED in metadata or BLOCKS in metadata:
         try:
@@ -186,6 +182,19 @@ def _checked(model: str, tensors: dict[str, Tensor], metadata: dict[str, str], s
         raise InputError(f"weights from {source} do not fit {model}: {len(wrong)} tensors absent or of another shape, "
                          f"{len(extra)} unknown (first: {(wrong + extra)[0]})")
     return TeacherWeights(tensors, source, hash_tensors(tensors), blocks)
+
+
+def _expected(model: str) -> dict[str, Tensor]:
+    """The names, shapes and types that the installed timm gives the model; values are of no account."""
+    try:
+        with torch.device("meta"):
+            return timm.create_model(model, pretrained=False).state_dict()
+    except (RuntimeError, NotImplementedError):  # no such model, or an older timm that computes with values while it builds one
+        pass
+    try:
+        return timm.create_model(model, pretrained=False).state_dict()
+    except RuntimeError as error:
+        raise InputError(f"teacher {model} is not a timm model: {str(error).splitlines()[0]}") from None
 
 
 def _whole(tensors: dict[str, Tensor], expected: dict[str, Tensor], blocks: int | None) -> dict[str, Tensor]:

@@ -187,3 +187,18 @@ def test_what_belongs_to_no_block_may_not_be_missing_from_a_reduced_copy(tmp_pat
     save_file(kept, path, {ROUNDED: "float16", BLOCKS: "3"})
     with pytest.raises(InputError, match="pos_embed"):
         resolve_weights(TRANSFORMER, str(path))
+
+
+def test_a_timm_that_cannot_build_a_model_without_values_serves_too(tmp_path, cache, transformer_tensors, monkeypatch):
+    """timm 1.0.20, which a vendor's image may bring, computes with values while it builds a Transformer."""
+    build = timm.create_model
+
+    def older(*arguments, **options):
+        torch.zeros(1).item()  # refused under torch.device("meta")
+        return build(*arguments, **options)
+
+    monkeypatch.setattr(timm, "create_model", older)
+    save_file(transformer_tensors, tmp_path / "w.safetensors")
+    assert resolve_weights(TRANSFORMER, str(tmp_path / "w.safetensors")).sha256 == hash_tensors(transformer_tensors)
+    with pytest.raises(InputError, match="no_such_net is not a timm model"):
+        resolve_weights("no_such_net", str(tmp_path / "w.safetensors"))
