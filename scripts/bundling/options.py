@@ -69,6 +69,8 @@ def parse(arguments: list[str] | None, root: Path) -> Options:
     _check_out(out)
     if "ros" not in given.without and re.search(r"\s", str(out.parent)):
         raise Problem(f"ROS's build tools cannot handle a space in a path: write the bundle elsewhere than {out}, or --without ros")
+    if "ros" not in given.without:
+        _check_can_compile(interpreter)
     return Options(out, interpreter, version, tuple(sorted(set(given.without))), given.half, _size(given.piece),
                    given.wheels.resolve() if given.wheels else None, given.verbose)
 
@@ -113,6 +115,15 @@ def _version_of(interpreter: Path) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _check_can_compile(interpreter: Path) -> None:
+    """The package's messages are compiled for the Python they are for."""
+    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        raise Problem("building the ROS messages needs a C++ compiler (sudo apt-get install g++), or --without ros")
+    code = "import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path('include') + '/Python.h'))"
+    if subprocess.run([interpreter, "-I", "-c", code], capture_output=True, timeout=60).returncode:
+        raise Problem(f"building the ROS messages needs the headers of {interpreter} (on Debian the package python3.X-dev), or --without ros")
 
 
 def _check_supported(version: str) -> None:
