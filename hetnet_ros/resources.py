@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -36,6 +37,19 @@ def config_path(name: str) -> Path:
         hint = f"there are: {', '.join(others)}" if others else "see its config folder for what there is"
         raise InputError(f"hetnet_ros has no configuration file {name}; {hint}")
     return path
+
+
+def installed_weights(model: str) -> Path | None:
+    """Weights of the timm model ``model`` that came with the installation, as an offline bundle brings them; None if none did.
+
+    They lie beside ``config`` in ``share/hetnet_ros/weights``, below a prefix of this package or of the running Python (a
+    workspace of colcon's on top of a bundle): the same for every user, without a variable to set.
+    """
+    for prefix in (*Path(__file__).absolute().parents, Path(sys.prefix)):
+        path = prefix / "share" / "hetnet_ros" / "weights" / f"{model}.safetensors"
+        if path.is_file():
+            return path
+    return None
 
 
 def cache_directory() -> Path:

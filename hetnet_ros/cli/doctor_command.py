@@ -176,9 +176,20 @@ def _teachers() -> list[Finding]:
 
 def _teacher(model: str, presets: list[str]) -> Finding:
     from hetnet_ros.network import teacher_packages
-    from hetnet_ros.resources import cache_directory
+    from hetnet_ros.network.weights import reduction
+    from hetnet_ros.resources import cache_directory, installed_weights
 
     name = f"{model} ({', '.join(presets)})"
+    installed = installed_weights(model)
+    if installed is not None:
+        try:
+            reduced = reduction(installed)
+        except InputError as error:
+            return Finding(MISSING, "teacher", f"{name} in the installation is damaged", f"{error}; install the bundle again")
+        if reduced:
+            hint = "reduced weights: models taught with the full ones are refused here and the other way round, so teach here"
+            return Finding(OK, "teacher", f"{name}, {reduced}, in {installed}", hint)
+        return Finding(OK, "teacher", f"{name} in {installed}")
     cached = cache_directory() / "weights" / f"{model}.safetensors"
     if cached.is_file():
         return Finding(OK, "teacher", f"{name} in {cached}")

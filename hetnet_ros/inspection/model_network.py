@@ -28,7 +28,7 @@ def build_network(path: Path, artifact: Artifact) -> HetNet:
     check_fits(artifact.tensors, expected_tensors(path, artifact.card.network), path)
     weights = []
     for config, record in zip((artifact.card.network.cnn, artifact.card.network.transformer), artifact.card.teachers):
-        found = local_weights(config.model)
+        found = local_weights(config.model, record.sha256)
         if found.sha256 != record.sha256:
             raise InputError(f"model {path} was taught with other weights of {config.model} (sha256 "
                              f"{record.sha256[:12]}) than those from {found.source} ({found.sha256[:12]}): put the "

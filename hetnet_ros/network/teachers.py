@@ -15,6 +15,7 @@ from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hetnet_ros.errors import InputError
 from hetnet_ros.network.config import TeacherConfig
 from hetnet_ros.network.weights import TeacherWeights
 
@@ -41,6 +42,10 @@ class Teacher(nn.Module):
     def __init__(self, config: TeacherConfig, weights: TeacherWeights | None) -> None:
         super().__init__()
         self.config = config
+        if weights is not None and weights.blocks is not None and max(config.indices) >= weights.blocks:
+            raise InputError(f"teacher {config.model} is wanted up to block {max(config.indices)} and the weights from "
+                             f"{weights.source} hold blocks 0 to {weights.blocks - 1}: bring full weights (an offline bundle made "
+                             f"without --half, or --weights {config.model}=FILE)")
         model = timm.create_model(config.model, pretrained=False)
         if weights is not None:
             model.load_state_dict(weights.tensors, strict=True)

