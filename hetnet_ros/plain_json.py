@@ -31,10 +31,18 @@ def read_json(path: str | Path, what: str, remedy: str = "check the path") -> An
 
 
 def parse_json(text: str, where: str) -> Any:
-    """The value of a JSON text.  where: opens the message.  Raises InputError for what is no JSON, and for JSON that goes beyond
-    the limits, gives one key twice, or has text that no other program could read."""
+    """As :func:`parse`; raises InputError."""
+    try:
+        return parse(text, where)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def parse(text: str, where: str = "it") -> Any:
+    """The value of a JSON text.  where: opens the message.  Raises ValueError, in one line, for what is no JSON, and for JSON that goes
+    beyond the limits, gives one key twice, or has text that no other program could read."""
     if text.count(",") + text.count("[") + text.count("{") > MOST_VALUES:
-        raise InputError(f"{where} has more than {MOST_VALUES:,} values: it is not what it should be")
+        raise ValueError(f"{where} has more than {MOST_VALUES:,} values: it is not what it should be")
     try:
         value = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_refused, object_pairs_hook=_mapping)
         if re.search(r"\\u[dD][89a-fA-F]", text):
@@ -42,7 +50,7 @@ def parse_json(text: str, where: str) -> Any:
     except RecursionError:
         raise _too_deep(where) from None
     except ValueError as error:
-        raise InputError(f"{where} is not valid JSON: {shown(error)}") from None
+        raise ValueError(f"{where} is not valid JSON: {shown(error)}") from None
     level, depth = [value], 0
     while level:
         level = [child for one in level if isinstance(one, (dict, list))
@@ -53,8 +61,8 @@ def parse_json(text: str, where: str) -> Any:
     return value
 
 
-def _too_deep(where: str) -> InputError:
-    return InputError(f"{where} has lists or objects inside one another more than {MOST_DEEP} deep: it is not what it should be")
+def _too_deep(where: str) -> ValueError:
+    return ValueError(f"{where} has lists or objects inside one another more than {MOST_DEEP} deep: it is not what it should be")
 
 
 def _whole(text: str) -> int:

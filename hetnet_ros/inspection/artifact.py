@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hetnet_ros import strict_json
+from hetnet_ros import plain_json
 from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown
@@ -137,11 +137,11 @@ def load_artifact(path: Path) -> Artifact:
     if _KEY not in metadata:
         raise InputError(f"{path} is a safetensors file but no hetnet model (it has no card): make one with hetnet train")
     try:
-        wrapper = strict_json.parse(metadata[_KEY])
+        wrapper = plain_json.parse(metadata[_KEY])
         if set(metadata) != {_KEY} or set(wrapper) != {"card", "digest"}:
             raise ValueError("there is more than card and digest")
         text, digest = wrapper["card"], wrapper["digest"]
-        values = strict_json.parse(text)
+        values = plain_json.parse(text)
         version = values["format_version"]
     except (ValueError, KeyError, TypeError):
         raise InputError(f"the card of model {path} is damaged: restore the file or teach the part again") from None

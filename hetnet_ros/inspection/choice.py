@@ -15,7 +15,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from hetnet_ros import __version__, strict_json
+from hetnet_ros import __version__, plain_json
 from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown
@@ -67,7 +67,7 @@ def _remembered(path: Path, device: str) -> Choice | None:
     if not is_own(path):
         return None
     try:
-        choice = from_mapping(Choice, strict_json.parse(read_text(path, "remembered choice", MB)), "choice")
+        choice = from_mapping(Choice, plain_json.parse(read_text(path, "remembered choice", MB)), "choice")
     except ValueError:
         return None
     return Choice(choice.backend, shown(choice.reason, 2000)) if choice.backend in candidates(device) else None

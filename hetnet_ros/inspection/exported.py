@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hetnet_ros import __version__, strict_json
+from hetnet_ros import __version__, plain_json
 from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown
@@ -205,7 +205,7 @@ def _values(path: Path, text: bytes) -> dict:
     try:
         if len(text) > CARD_LIMIT:
             raise ValueError(f"it has {len(text) / MB:,.0f} MB")
-        values = strict_json.parse(text.decode())
+        values = plain_json.parse(text.decode())
         found = values["format"]
         if found in OLDER:
             raise InputError(_renewal(path, found, values.get("backend")))

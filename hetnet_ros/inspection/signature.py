@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hetnet_ros import strict_json
+from hetnet_ros import plain_json
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown
 from hetnet_ros.user_files import read_bytes, reason
@@ -102,7 +102,7 @@ class PublicKeys:
             raise InputError(f"model {shown(model)} is not signed (there is no {shown(path.name)}), and this inspector takes only "
                              "signed ones: hetnet sign it where the private key is, and copy both files")
         try:
-            values = strict_json.parse(read_bytes(path, "signature", SIGNATURE_LIMIT).decode())
+            values = plain_json.parse(read_bytes(path, "signature", SIGNATURE_LIMIT).decode())
             if values["format"] != FORMAT:
                 raise ValueError("format")
             signature = base64.b64decode(values["signature"], validate=True)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hetnet_ros import strict_json
+from hetnet_ros import plain_json
 from hetnet_ros.errors import InputError
 from hetnet_ros.learning.preset import Preset
 from hetnet_ros.learning.trainer import Trainer
@@ -83,7 +83,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint in a file; raises InputError where it is absent or no checkpoint."""
     metadata, tensors = read_tensors(path, "checkpoint", LIMIT, "leave out --resume")
     try:
-        meta = strict_json.parse(metadata[_KEY])
+        meta = plain_json.parse(metadata[_KEY])
         run, step, loss = meta["run"], meta["step"], meta["loss"]
         if type(run) is not str or type(step) is not int or step < 0 or type(loss) not in (float, int, type(None)):
             raise ValueError

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hetnet_ros import strict_json
+from hetnet_ros import plain_json
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown
 from hetnet_ros.user_files import MB, read_bytes
@@ -72,7 +72,7 @@ def _checked_header(data: bytes) -> dict[str, str]:
     length = int.from_bytes(data[:_LENGTH], "little")
     if len(data) < _LENGTH or not 2 <= length <= min(HEADER_LIMIT, len(data) - _LENGTH):
         raise ValueError("it has no header of a sensible length")
-    header = strict_json.parse(data[_LENGTH:_LENGTH + length].decode())
+    header = plain_json.parse(data[_LENGTH:_LENGTH + length].decode())
     if not isinstance(header, dict):
         raise ValueError("its header is no mapping of names")
     metadata = header.pop("__metadata__", {})

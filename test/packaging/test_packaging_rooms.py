@@ -13,8 +13,8 @@ from source_imports import imported_modules, python_files
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "hetnet_ros"
-BASE = {"configuration", "errors", "foreign_text", "own_files", "plain_json", "plain_yaml", "resources", "strict_json", "user_files",
-        "whole_files", "__version__"}
+BASE = {"configuration", "errors", "foreign_text", "own_files", "plain_json", "plain_yaml", "resources", "user_files", "whole_files",
+        "__version__"}
 MAY_IMPORT = {
     "network": BASE,
     "inspection": BASE | {"network"},
