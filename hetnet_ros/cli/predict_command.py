@@ -11,6 +11,7 @@ import collections
 import io
 import json
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def _expand(given: list[Path]) -> tuple[list[Path], list[tuple[Path, str]]]:
     paths: dict[Path, None] = {}
     problems: list[tuple[Path, str]] = []
     for path in given:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # pathlib's own raises for a name that is too long, at the cost of all others
             paths[path] = None
             continue
         try:
