@@ -96,7 +96,7 @@ def _expand(given: list[Path]) -> tuple[list[Path], list[tuple[Path, str]]]:
     paths: dict[str, Path] = {}
     problems: list[tuple[Path, str]] = []
     for path in given:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # pathlib's own raises for a name that is too long, at the cost of all others
             paths.setdefault(_true_place(path), path)
             continue
         try:

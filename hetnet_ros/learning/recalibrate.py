@@ -53,8 +53,7 @@ def recalibrate(model: Path, output: Path, data: Path | None = None, defects: Pa
     card, inspector = artifact.card, None
     rate = card.calibration.false_reject if false_reject is None else false_reject
     calibration, good, taught, skipped, copies = with_rate(card.calibration, rate), 0, 0, (), 0
-    if data is not None or defects is not None:
-        inspector = PartInspector.load(model, device)
+    bad = None if defects is None else _defective(defects, card)
     if data is not None:
         found = load_good_images(Path(data), card.network.image_size, 10**6, progress, crop=card.crop, bits=card.sample_bits)
         seen = np.isin(image_digests(found.images).numpy(), artifact.tensors[TAUGHT].numpy())
@@ -65,11 +64,12 @@ def recalibrate(model: Path, output: Path, data: Path | None = None, defects: Pa
         if len(images) < LEAST_IMAGES:
             raise InputError(f"{data} holds {len(images)} different good images that the model was not taught on ({taught} were, {copies} "
                              f"are copies): calibration needs at least {LEAST_IMAGES}; take more pictures of good parts")
+        inspector = PartInspector.load(model, device)  # which takes longest, and last
         scores, peaks = _scores(inspector, images, progress)
         calibration, good = fit_calibration(scores, peaks, false_reject=rate), len(images)
     report = None
-    if defects is not None:
-        bad = _defective(defects, card)
+    if bad is not None:
+        inspector = inspector or PartInspector.load(model, device)
         different = copied_from(bad) == np.arange(len(bad))
         calibration, report = refine_with_defects(calibration, _scores(inspector, bad[different], progress)[0])
         copies += int((~different).sum())

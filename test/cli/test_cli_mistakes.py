@@ -27,8 +27,6 @@ INPUTS: dict[str, tuple[str, ...]] = {
     "label": ("{bag}", "--import", "{coco}", "-o", "{new}.json"),
     "export": ("{model}", "--format", "onnx", "-o", "{new}.onnx", "--images", "{folder}"),
     "bench": ("{model}",),
-    "demo": ("--model", "{model}", "--out", "{new}"),
-    "demo with a preset": ("--preset", "{preset}", "--out", "{new}", "--images", "4"),
 }
 OUTPUTS: dict[str, tuple[str, ...]] = {
     "train": ("{folder}", "-o", "{out}.safetensors"),
@@ -47,7 +45,6 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "bench": ("{model}", "--json", "{out}"),
     "cell": ("{out}", "--faces", "front", "--conditions", "mid_150", "--train", "1", "--good", "0", "--defects", "0"),
     "cell as a bag": ("--bag", "{out}.mcap", "--good", "1", "--defects", "0", "--frames", "1", "--size", "64x48"),
-    "demo": ("--model", "{model}", "--out", "{out}"),
 }
 SLOTS = [(name, slot) for name, words in INPUTS.items()
          for slot in dict.fromkeys(word[word.find("{") + 1:word.find("}")] for word in words if "{" in word) if slot != "new"]
@@ -126,6 +123,12 @@ def test_an_input_that_is_not_what_it_should_be(tmp_path, capfd, good, name, slo
         tried["empty"].write_bytes(b"")
         tried["a link to itself"] = tmp_path / f"link{suffix}"
         tried["a link to itself"].symlink_to(tried["a link to itself"])
+    if slot == "image":  # the one place for several: loading the model anew for each takes long
+        code = main(["predict", good["model"], *map(str, tried.values()), "-o", str(tmp_path / "new")])
+        said = capfd.readouterr().err.splitlines()
+        assert code == 2 and len(said) == len(tried) and all(line.startswith("hetnet: error: ") for line in said)
+        assert "\x1b" not in "".join(said)
+        return
     for path in tried.values():
         refused(capfd, name, INPUTS[name], {**good, "new": str(tmp_path / "new"), slot: str(path)})
 
@@ -165,5 +168,5 @@ def test_an_output_on_a_full_disk(capfd, good, name, small_disk, tmp_path):
     folder = small_disk(64)
     fill(folder)
     line = refused(capfd, name, OUTPUTS[name], {**good, "new": str(tmp_path / "new"), "out": str(folder / "a")})
-    assert "full" in line or "MB are free" in line
-    assert not [path for path in folder.rglob("*") if path.is_file() and path.name != "filler"]
+    assert any(words in line for words in ("full", "No space left", "MB are free"))
+    assert not list(folder.rglob("*.part"))
