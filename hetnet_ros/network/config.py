@@ -155,7 +155,7 @@ class NetworkConfig:
         if self.embedding % 8 or not 8 <= self.embedding <= MOST_WIDTH or not 1 <= self.depth <= MOST_DEPTH:
             raise InputError(f"network.embedding must be a multiple of 8 up to {MOST_WIDTH}, and depth from 1 to {MOST_DEPTH}")
         if not 0 <= self.dropout < 1:
-            raise InputError(f"network.dropout is {self.dropout}: use 0 to below 1")
+            raise InputError(f"network.dropout is {self.dropout}: use a dropout from 0 to below 1")
         if not (0 <= self.smoothing_sigma <= 64 and 0 <= self.top_fraction <= 1 and 0 <= self.global_weight <= 1000):
             raise InputError("network.smoothing_sigma is 0 to 64 px, top_fraction 0 to 1, global_weight 0 to 1000: "
                              f"these are {self.smoothing_sigma}, {self.top_fraction} and {self.global_weight}")

@@ -11,7 +11,7 @@ import pytest
 
 from hetnet_ros.inspection.export import export_model
 
-FLIPS = 12
+FLIPS = 8
 """In each of seven parts; the script itself does a thousand."""
 
 

@@ -83,7 +83,7 @@ def test_two_of_a_name_are_refused(exported):
 
 
 @pytest.mark.parametrize("opened", OPENED)
-@pytest.mark.parametrize("tail", [b"\0", b" ", b"\n", b"}", b'{"format": "x"}'])
+@pytest.mark.parametrize("tail", [b"\0", b" ", b"{}"])
 def test_nothing_may_follow(exported, opened, tail):
     for file in exported.iterdir():
         before = file.read_bytes()
