@@ -14,6 +14,8 @@ import numpy as np
 
 COARSE_LIMIT = 0.9
 """Grey levels, root mean square, by which coarse copies may differ; different parts before a fixed camera differ by 1.03 or more."""
+COARSE_SHARE = 0.035
+"""At most this share of the coarse picture's own contrast, however: of dark or flat pictures different ones are near each other too."""
 OFFSET_LIMIT = 2.0
 """Grey levels by which a copy may be brighter or darker as a whole, in each channel."""
 CHANGED_LIMIT = 0.12
@@ -32,6 +34,7 @@ def copied_from(images: np.ndarray) -> np.ndarray:
     side = coarse.shape[1]
     offsets = coarse.mean((1, 2))
     shapes = (coarse - offsets[:, None, None]).reshape(count, -1)
+    limits = np.minimum(COARSE_LIMIT, COARSE_SHARE * shapes.std(1) + 1e-3)  # a thousandth: rounding of what is the same
     for start in range(0, count, _AT_ONCE):
         block = slice(start, min(start + _AT_ONCE, count))
         apart = np.full((block.stop - start, count), np.inf, np.float32)
@@ -42,7 +45,7 @@ def copied_from(images: np.ndarray) -> np.ndarray:
             nearer = distance < apart - 1e-3  # of a picture that is its own mirror image, unturned
             apart[nearer], turns[nearer] = distance[nearer], turn
         for index in range(block.start, block.stop):
-            near = np.flatnonzero((apart[index - start, :index] <= COARSE_LIMIT) & (found[:index] == np.arange(index))
+            near = np.flatnonzero((apart[index - start, :index] <= limits[index]) & (found[:index] == np.arange(index))
                                   & (np.abs(offsets[:index] - offsets[index]).max(1) <= OFFSET_LIMIT))
             for other in near[np.argsort(apart[index - start, near], kind="stable")]:
                 if _is_copy(_turned(images[index], turns[index - start, other]), images[other]):

@@ -62,6 +62,14 @@ def test_other_parts_before_a_fixed_camera_are_no_copies():
         assert list(copied_from(images)) == list(range(40))
 
 
+@pytest.mark.parametrize("gain", [0.3, 0.1])
+def test_other_parts_are_no_copies_in_the_dark_either(gain):
+    """Where everything is dark and flat, different parts are near each other too, in grey levels."""
+    images = np.stack([resize((gain * part(seed) + 4).astype(np.uint8), SIZE) for seed in range(20)])
+    assert list(copied_from(images)) == list(range(20))
+    assert list(copied_from(np.concatenate([images, images]))) == [*range(20), *range(20)]
+
+
 def test_two_exposures_of_a_smooth_part_that_did_not_move_are_no_copies():
     still = cv2.resize(made_up_part(0), (320, 240), interpolation=cv2.INTER_CUBIC)
     still = cv2.GaussianBlur(still, (0, 0), 6).astype(np.float32)
