@@ -85,10 +85,9 @@ def _write(args: argparse.Namespace, results: list) -> None:
     from hetnet_ros.gpu_check.markdown import to_markdown
     from hetnet_ros.gpu_check.record import as_values
 
-    card = next((row.figures["value"] for row in results[0].rows if row.name == "card"), "no card")
     values = {"format": FORMAT, "device": args.device, "quick": args.quick, "parts": as_values(results)}
     write_file(args.json, json.dumps(values, indent=1) + "\n")
-    write_file(args.markdown, to_markdown(f"hetnet gpu-check: {str(card).split(',')[0]}", results))
+    write_file(args.markdown, to_markdown(results, args.device == "cpu"))
     _say(f"figures: {args.json}; table to paste into an issue: {args.markdown}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hetnet_ros.gpu_check.aims import against_aims
 from hetnet_ros.gpu_check.plan import MACHINE
 from hetnet_ros.gpu_check.record import FAILED, INTERRUPTED, LIMIT, OK, SKIPPED, PartResult, Row
 
@@ -18,12 +19,15 @@ _CAPTIONS = {
 }
 
 
-def to_markdown(title: str, results: Sequence[PartResult]) -> str:
-    """Everything, headings from the third level on, as fits inside an issue."""
+def to_markdown(results: Sequence[PartResult], on_cpu: bool) -> str:
+    """Everything, headings from the third level on, as fits inside an issue; of a run on a card also whether it reaches the aims."""
     machine = next((result for result in results if result.name == MACHINE), None)
-    lines = [f"### {title}", ""]
+    card = next((str(row.figures.get("value", "")) for row in machine.rows if row.name == "card"), "") if machine else ""
+    lines = [f"### hetnet gpu-check: {'tried on a CPU' if on_cpu else card.split(',')[0] or 'no card'}", ""]
     if machine is not None:
         lines += _table(("", ""), [(row.name, str(row.figures.get("value", row.reason))) for row in machine.rows])
+    if not on_cpu:
+        lines += _table(("aim", "found", "met"), against_aims(results))
     lines += _table(("part", "", "s", ""), [(result.name, _WORDS[result.state], f"{result.seconds:g}" if result.seconds else "",
                                              result.reason) for result in results])
     for result in results:

@@ -25,6 +25,7 @@ from hetnet_ros.inspection.parity import EXACT_TOLERANCE, FLIP_TOLERANCE, MAP_TO
 from hetnet_ros.inspection.result import Inspection, Verdict
 
 TABLE = "parity"
+_FOUND = "parity.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +63,7 @@ def measure(settings: Settings, part: Part, report: Reporter) -> None:
     model = model_for(settings, *SHARED, report)
     good, defective = labelled_pictures(settings)
     pictures = [read_rgb(path) for path in good + defective]
+    (settings.folder / _FOUND).touch()
     reference = answers(model, "torch", "cpu", pictures)
     verdicts = ", ".join(f"{sum(answer.verdict == verdict for answer in reference)} {verdict.name}" for verdict in Verdict)
     report.note(f"{len(good)} good and {len(defective)} defective pictures; the CPU in float32 says {verdicts}")
@@ -115,13 +117,16 @@ def violations(found: Difference, exact: bool, pictures: int) -> list[str]:
 
 
 def allowed_backends(settings: Settings) -> list[str] | None:
-    """Those that were found within the limits; None where parity was not measured."""
-    path = settings.folder / "parity.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else None
+    """Those that were found within the limits, on a CPU also torch, which they are held against; None where parity was not
+    measured."""
+    path = settings.folder / _FOUND
+    if not path.exists():
+        return None
+    return [json.loads(line) for line in path.read_text().splitlines()] + (["torch"] if settings.device == "cpu" else [])
 
 
 def _remember(settings: Settings, name: str) -> None:
-    with (settings.folder / "parity.jsonl").open("a") as file:
+    with (settings.folder / _FOUND).open("a") as file:
         file.write(json.dumps(name) + "\n")
 
 

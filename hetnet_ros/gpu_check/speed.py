@@ -82,7 +82,7 @@ def fastest_backend(settings: Settings, among: list[str] | None) -> str | None:
     """The backend with the lowest median of the shared model, of those given; None where nothing was measured."""
     path = settings.folder / "speeds.jsonl"
     found = dict(json.loads(line) for line in path.read_text().splitlines()) if path.exists() else {}
-    return min((name for name in found if among is None or name in among or name == "torch"), key=found.get, default=None)
+    return min((name for name in found if among is None or name in among), key=found.get, default=None)
 
 
 def _remember(settings: Settings, name: str, p50: float) -> None:

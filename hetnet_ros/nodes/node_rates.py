@@ -61,7 +61,7 @@ def measure(settings: Settings, part: Part, report: Reporter) -> None:
     os.environ.pop("ROS_DOMAIN_ID", None)  # never among the user's nodes
     isolate()
     model = model_for(settings, *SHARED, report)
-    backend = fastest_backend(settings, allowed_backends(settings)) or "torch"
+    backend = fastest_backend(settings, allowed_backends(settings)) or ("torch" if settings.device == "cpu" else "torch-graph")
     report.note(f"edge, 384 px, backend {backend}")
     device = _only_card(settings.device)
     loads = {load.name: load for load in loads_for(settings)}

@@ -58,7 +58,7 @@ def test_the_quick_check_on_the_cpu_is_fine(tmp_path):
     assert figures["teach"]["teaching", "edge, 192 px"]["steps"] == 3
     if expected["node"] == OK:
         assert len(figures["node"]) == 2 and all(row["verdicts_hz"] > 0 for row in figures["node"].values())
-    assert "none: this run is on the CPU" in table and "Picture to verdict, `edge` at 384 px" in table
+    assert "### hetnet gpu-check: tried on a CPU" in table and "Picture to verdict, `edge` at 384 px" in table
     assert not wide_tables(table)
     assert "gpu_check.md" in done.stdout.splitlines()[-1]
 
@@ -111,8 +111,26 @@ def test_ctrl_c_writes_what_was_measured(tmp_path):
 
 def test_what_libraries_say_cannot_break_the_table():
     rows = (Row("latency", "torch", {"p50_ms": 1.5, "batch": "a|b"}), Row("latency", "onnx", {}, FAILED, "<b>| no"))
-    table = to_markdown("check", [PartResult("speed", "Speed", FAILED, "a | b", 3.0, 10.0, rows)])
+    table = to_markdown([PartResult("speed", "Speed", FAILED, "a | b", 3.0, 10.0, rows)], on_cpu=True)
     assert "| torch | 1.5 | a\\|b |" in table and "- onnx: **failed**: &lt;b>\\| no" in table
+
+
+def test_a_card_is_held_against_the_aims():
+    def part(name: str, *rows: Row) -> PartResult:
+        return PartResult(name, name, OK, rows=rows)
+
+    results = [
+        part("machine", Row("machine", "card", {"value": "NVIDIA H100, 79 GiB"})),
+        part("parity", Row("parity", "torch", {"within_limits": "yes"}), Row("parity", "onnx", {"within_limits": "no"}, FAILED, "maps")),
+        part("edge-384", Row("latency", "torch", {"p95_ms": 9.5}), Row("latency", "onnx", {"p95_ms": 2.0})),
+        part("node", Row("node", "4 cameras, 640x480, 60 Hz", {"dropped": 0, "of": 720})),
+        part("teach", Row("teaching", "edge, 384 px", {"seconds": 20.0}))]
+    table = to_markdown(results, on_cpu=False)
+    assert "### hetnet gpu-check: NVIDIA H100\n" in table
+    assert "| 9.5 ms (torch) | **no** |" in table  # what gives other answers than the CPU is not fast
+    assert "| 0 of 720 dropped | yes |" in table and "| 20.0 s | yes |" in table
+    assert to_markdown(results[:1], on_cpu=False).count("| not measured |") == 3
+    assert "aim" not in to_markdown(results, on_cpu=True)
 
 
 def test_the_script_needs_a_python_with_torch(tmp_path):

@@ -9,9 +9,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="the camera is a ROS node")
 
+from hetnet_ros.gpu_check.aims import FOUR_CAMERAS  # noqa: E402
 from hetnet_ros.gpu_check.pictures import disc  # noqa: E402
+from hetnet_ros.gpu_check.plan import Settings  # noqa: E402
 from hetnet_ros.nodes.load_camera import draw_number  # noqa: E402
-from hetnet_ros.nodes.node_rates import _only_card  # noqa: E402
+from hetnet_ros.nodes.node_rates import _only_card, loads_for  # noqa: E402
 
 
 def test_every_picture_differs_from_all_before():
@@ -34,3 +36,8 @@ def test_the_node_sees_the_card_that_was_asked_for(monkeypatch, device, visible,
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert _only_card(device) == word
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == seen
+
+
+def test_the_load_of_the_aim_is_among_those_of_a_card():
+    names = [load.name for load in loads_for(Settings("cuda:0", False, "", False, "", ""))]
+    assert FOUR_CAMERAS in names and len(names) == len(set(names)) == 4  # one and four cameras, two sizes
