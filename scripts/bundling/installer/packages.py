@@ -6,7 +6,6 @@ requirements accept (its numpy, OpenCV, timm...) is left as it is: pip is asked 
 
 from __future__ import annotations
 
-import ctypes
 import json
 import re
 import subprocess
@@ -26,6 +25,13 @@ sysconfig.get_preferred_scheme = lambda key: "posix_prefix" if key == "prefix" a
 sys.path.insert(0, sys.argv[1])
 sys.argv[:2] = ["pip"]
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
+LOAD = """
+import ctypes, sys
+try:
+    ctypes.CDLL(sys.argv[1])
+except OSError as error:
+    sys.exit(str(error))
 """
 
 
@@ -99,10 +105,10 @@ class Packages:
         with zipfile.ZipFile(self._wheel(OPENCV)) as archive:
             archive.extractall(trial, [name for name in archive.namelist() if ".so" in name])
         for library in trial.glob("cv2/*.so"):
-            try:
-                ctypes.CDLL(str(library))
-            except OSError as error:
-                return str(error).split(":")[0]
+            command = [self.python, "-I", "-c", LOAD, library]
+            done = subprocess.run(command, env=self.environment, capture_output=True, text=True, errors="replace")
+            if done.returncode:
+                return (done.stderr.strip().splitlines() or ["it does not load"])[-1].split(":")[0]
         return ""
 
     def _pip(self, step: str, *arguments: object) -> None:
