@@ -27,7 +27,7 @@ EPILOG = "'note' marks what only some uses need, 'MISSING' what all need; the ex
 
 OK, NOTE, MISSING = "ok", "note", "MISSING"
 
-_LIBRARIES = ("torch", "torchvision", "timm", "numpy", "cv2", "safetensors", "PIL", "sklearn", "yaml", "tqdm")
+_LIBRARIES = ("torch", "torchvision", "timm", "numpy", "cv2", "safetensors", "PIL", "simplejpeg", "sklearn", "yaml", "tqdm")
 _DISTRIBUTION = {"PIL": "Pillow", "sklearn": "scikit-learn", "yaml": "PyYAML", "cv2": "opencv-python"}
 
 

@@ -90,8 +90,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"skipped: {line}", file=sys.stderr)
     if report.sample_bits < 16 and report.largest_sample is not None:
         most = 2 ** report.sample_bits - 1
-        print(f"the 16-bit pictures use {report.sample_bits} bits (largest value {report.largest_sample}): 0 to {most} becomes 0 to 255, scaled by "
-              f"{2 ** (16 - report.sample_bits)}, and larger values are refused; --bits sets another number")
+        print(f"the 16-bit pictures use {report.sample_bits} bits (largest value {report.largest_sample}): 0 to {most} becomes 0 to 255, "
+              f"scaled by {2 ** (16 - report.sample_bits)}, and larger values are refused; --bits sets another number")
     if report.copies:
         print(f"{report.copies} of {report.images} pictures are copies of others: {report.images - report.copies} count")
     thresholds = report.calibration.thresholds

@@ -21,15 +21,16 @@ class TooDeep(ValueError):
 
 
 def depth_of(largest: int | None) -> int:
-    """The least of :data:`DEPTHS` that holds ``largest``, the largest value of all pictures; :data:`FULL` where none has 16 bits (None)."""
+    """The least of :data:`DEPTHS` that holds ``largest``, the largest value of all pictures; :data:`FULL` for None, where none has
+    16 bits."""
     return FULL if largest is None else next((bits for bits in DEPTHS if largest < 1 << bits), FULL)
 
 
 def check_depth(samples: np.ndarray, bits: int) -> None:
     """Raise TooDeep where uint16 ``samples`` hold a value beyond ``bits``."""
     if bits < FULL and samples.size and (largest := int(samples.max())) >= 1 << bits:
-        raise TooDeep(f"a 16-bit value is {largest}, but the part was taught on {bits} bits, 0 to {(1 << bits) - 1}: set the camera as it was "
-                      f"then, or teach again with hetnet train --bits {depth_of(largest)}")
+        raise TooDeep(f"a 16-bit value is {largest}, but the part was taught on {bits} bits, 0 to {(1 << bits) - 1}: set the camera "
+                      f"as it was then, or teach again with hetnet train --bits {depth_of(largest)}")
 
 
 def to_8_bits(samples: np.ndarray, bits: int = FULL) -> np.ndarray:

@@ -47,8 +47,8 @@ def independent(images: np.ndarray, parts: np.ndarray | None, where: Path) -> tu
     copies = copied_from(images)
     count = int((copies != np.arange(len(copies))).sum())
     if len(images) - count < MIN_IMAGES:
-        raise InputError(f"{where} holds {len(images)} usable images, but only {len(images) - count} different ones, the others are copies: "
-                         f"teaching needs at least {MIN_IMAGES} pictures of different parts, 20 or more for verdicts you can rely on")
+        raise InputError(f"{where} holds {len(images)} usable images, but only {len(images) - count} different ones, the others are "
+                         f"copies: teaching needs at least {MIN_IMAGES} pictures of different parts, 20 or more for verdicts you can rely on")
     return joined(parts, copies, MIN_IMAGES), count
 
 

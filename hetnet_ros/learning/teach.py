@@ -89,7 +89,8 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     bag: which frames to use, where ``data`` is a rosbag2 recording.
     weight_files: timm model name -> safetensors file, for teachers that are nowhere else.  resume: go on from the
     checkpoint beside ``output``.  false_reject: share of good images that may be rejected.  crop: the part of each image that the
-    model looks at, in teaching and for good.  bits: how many of 16 the pictures use, None: as it shows in them.  Ctrl-C writes that checkpoint and raises KeyboardInterrupt.
+    model looks at, in teaching and for good.  bits: how many of 16 the pictures use, None: as it shows in them.  Ctrl-C writes
+    that checkpoint and raises KeyboardInterrupt.
     Raises InputError for data, settings, device or paths that cannot be used; ``output`` is then untouched.
     """
     started = time.monotonic()

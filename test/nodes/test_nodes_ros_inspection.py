@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import dataclasses
 import math
 from typing import Any
 
@@ -13,6 +14,7 @@ from inspection_cell import Cell, slow_network, values, wait_for
 from model_fixtures import made_up_part
 from sensor_msgs.msg import CompressedImage, Image
 
+from hetnet_ros.inspection.artifact import load_artifact, save_artifact
 from hetnet_ros.msg import Inspection
 
 
@@ -203,6 +205,25 @@ def test_compressed_images_are_inspected_and_broken_ones_refused(start_inspector
         inspection = send(spoiled, "jpeg")
         assert (inspection.verdict, inspection.reason) == (Inspection.UNCERTAIN, "bad_image")
     assert send(png, "png").verdict == Inspection.PASS
+
+
+def test_a_camera_of_twelve_bits_is_read_as_the_model_was_taught(start_inspector: Any, tiny_model: Any, tmp_path: Any) -> None:
+    artifact = load_artifact(tiny_model)
+    save_artifact(tmp_path / "deep.safetensors", dataclasses.replace(artifact.card, sample_bits=12), artifact.tensors)
+    cell = start_inspector(model=str(tmp_path / "deep.safetensors"), device="cpu", autostart=True)
+    wait_for(lambda: cell.state() == "active", "the node to start by itself")
+
+    def deep(bits: int) -> Image:
+        message = cell.image()
+        values = made_up_part(0).astype("<u2") << bits - 8
+        message.encoding, message.step, message.data = "rgb16", 2 * message.step, array.array("B", values.tobytes())
+        return message
+
+    good = cell.inspect(deep(12))
+    assert (good.verdict, good.reason) == (Inspection.PASS, "")
+    too_deep = cell.inspect(deep(14))
+    assert (too_deep.verdict, too_deep.reason) == (Inspection.UNCERTAIN, "bad_image") and "--bits 14" in too_deep.detail
+    cell.diagnosis("input", lambda status: values(status).get("bad_images.too_deep") == "1", "the count of its cause")
 
 
 def test_the_newest_frame_wins_and_drops_are_counted(cell: Cell) -> None:
