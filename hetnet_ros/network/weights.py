@@ -7,9 +7,9 @@ that was tried.  The hash goes into every model card: a model only runs on the t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -23,6 +23,7 @@ from torch import Tensor
 from hetnet_ros.errors import InputError
 from hetnet_ros.network import teacher_packages
 from hetnet_ros.resources import cache_directory
+from hetnet_ros.whole_files import whole_file
 
 PACKAGED: dict[str, Callable[[], dict[str, Tensor]]] = {
     "tf_efficientnet_lite0": teacher_packages.efficientnet_lite0_state_dict,
@@ -113,14 +114,7 @@ def _checked(model: str, tensors: dict[str, Tensor], source: str) -> TeacherWeig
 
 
 def _keep(cached: Path, weights: TeacherWeights) -> TeacherWeights:
-    """Write the cache atomically; a read-only home is no reason to fail."""
-    try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=cached.parent, suffix=".part", delete=False) as part:
-            pass
-        save_file({k: v.contiguous() for k, v in weights.tensors.items()}, part.name)
-        os.chmod(part.name, 0o644)
-        os.replace(part.name, cached)
-    except OSError:
-        pass
+    """Write the cache atomically; a read-only home or a full disk is no reason to fail, and leaves nothing behind."""
+    with contextlib.suppress(InputError, safetensors.SafetensorError), whole_file(cached) as part:
+        save_file({k: v.contiguous() for k, v in weights.tensors.items()}, part)
     return weights
