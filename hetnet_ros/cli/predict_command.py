@@ -25,6 +25,7 @@ For IMAGE a.png, DIR gets a_overlay.png (the image with its anomalies and verdic
 with --maps, a_map.npy.  Exit code 0 says that every image was inspected, not that it passed; 2 that one was not."""
 
 FORMAT = "hetnet-predict-1"
+_LONGEST_NAME = 230
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,6 +103,7 @@ def _output_names(paths: list[Path]) -> list[str]:
     """A distinct name per image: its stem, with its folder's where stems repeat, and a number where that repeats."""
     stems = collections.Counter(path.stem for path in paths)
     names = [path.stem if stems[path.stem] == 1 else f"{path.resolve().parent.name}_{path.stem}" for path in paths]
+    names = [_short(name) for name in names]
     taken: set[str] = set()
     for index, name in enumerate(names):
         number = 1
@@ -110,6 +112,13 @@ def _output_names(paths: list[Path]) -> list[str]:
             names[index] = f"{name}-{number}"
         taken.add(names[index])
     return names
+
+
+def _short(name: str) -> str:
+    """``name`` with room for what is put behind it within the 255 bytes of a file's name."""
+    while len(os.fsencode(name)) > _LONGEST_NAME:
+        name = name[:-1]
+    return name
 
 
 def _predict(inspector, path: Path, folder: Path, name: str, with_map: bool) -> dict:

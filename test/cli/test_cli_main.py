@@ -150,7 +150,7 @@ def test_what_the_operating_system_refuses_is_one_line_wherever_it_does(command,
         main(["probe"])
 
 
-PROBE = """
+PROBE = r"""
 import os, sys, types
 from hetnet_ros.cli import main as entry
 from hetnet_ros.errors import InputError
