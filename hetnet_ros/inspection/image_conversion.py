@@ -20,7 +20,7 @@ from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.picture_budget import TooLarge, check_picture
+from hetnet_ros.inspection.picture_budget import TooLarge, admission
 
 
 class BadImage(InputError):
@@ -146,7 +146,7 @@ def compressed_to_rgb(data: object, image_format: str, usual_pixels: int = 0) ->
             warnings.simplefilter("ignore")  # remarks on metadata; damage raises
             # Pillow, because it refuses truncated files where OpenCV fills the rest with grey.
             with PillowImage.open(io.BytesIO(buffer), formats=("JPEG", "PNG")) as image:
-                check_picture(image, buffer.size, usual_pixels)
+                admission(buffer.data, usual_pixels)(image)
                 pixels = np.asarray(image if image.mode.startswith("I;16") else image.convert("RGB"))
     except (TooLarge, PillowImage.DecompressionBombError) as error:
         raise BadImage("too_large", f"compressed image of {buffer.size} bytes is not decoded: {error}") from None

@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown
-from hetnet_ros.inspection.picture_budget import check_picture, check_tiff
+from hetnet_ros.inspection.picture_budget import admission, check_tiff
 from hetnet_ros.user_files import MB, read_bytes
 
 #: Suffixes (lower case) that :func:`list_images` takes for images.
@@ -108,9 +108,7 @@ def _decode(path: Path, mask: bool = False, shape: tuple[int, int] | None = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # size and EXIF remarks of Pillow; errors still come as exceptions
             with Image.open(io.BytesIO(data)) as image:
-                if shape is None or image.size != tuple(shape)[::-1]:
-                    check_picture(image, len(data), mask=mask)
-                    check_tiff(data)  # tiles may be larger than the picture
+                admission(data, mask=mask, shape=shape)(image)
                 lossy = image.format in _LOSSY_FORMATS
                 if image.mode in ("1", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "La", "LA"):
                     image = image.convert("L" if image.mode in ("1", "La", "LA") else "RGB")
