@@ -76,10 +76,6 @@ def run(args: argparse.Namespace) -> int:
 
     inspector = PartInspector.load(args.model, args.device, backend=args.backend)
     result = evaluate(inspector, dataset, args.maps, progress=sys.stderr.isatty(), conditions=conditions, remarks=doubts)
-    if args.json:
-        write_json(args.json, result)
-    if args.report:
-        write_report(args.report, result, dataset, inspector)
     print(
         f"{result.part_name} (model {result.model_id}) on {result.data}, {len(result.images)} images, "
         f"{result.seconds:.1f} s on {result.device} with {inspector.backend}"
@@ -91,6 +87,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"\n{condition_table(result.conditions)}")
         for line in (LEGEND, *condition_remarks(result.conditions)):
             print(line)
+    if args.json:  # what was found is told before, should the disk be full by now
+        write_json(args.json, result)
+    if args.report:
+        write_report(args.report, result, dataset, inspector)
     for name, path in (("results", args.json), ("report", args.report), ("maps", args.maps)):
         if path:
             print(f"{name}: {path}")

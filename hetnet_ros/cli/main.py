@@ -80,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _drop_unwritten()
         return EXIT_BROKEN_PIPE
     except OSError as error:
+        if error.errno == errno.ENOENT and "temporary directory" in str(error):
+            return _say("hetnet: error: there is no folder for temporary files that can be written to: set TMPDIR to one", EXIT_INPUT)
         if error.errno not in REFUSALS:
             raise
         where = shown(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else "a file, or the output,"

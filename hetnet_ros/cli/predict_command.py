@@ -32,6 +32,7 @@ folder than the images'.  Exit code 0 says that every image was inspected, not t
 
 FORMAT = "hetnet-predict-1"
 _ENDINGS = {"overlay": "_overlay.png", "mask": "_mask.png", "map": "_map.npy"}
+_LONGEST_NAME = 230
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,6 +123,7 @@ def _output_names(paths: list[Path]) -> list[str]:
     disks take for one (upper and lower case, composed and decomposed letters) count as the same."""
     stems = collections.Counter(_folded(path.stem) for path in paths)
     names = [path.stem if stems[_folded(path.stem)] == 1 else f"{path.resolve().parent.name}_{path.stem}" for path in paths]
+    names = [_short(name) for name in names]
     taken: set[str] = set()
     for index, name in enumerate(names):
         number = 1
@@ -134,6 +136,13 @@ def _output_names(paths: list[Path]) -> list[str]:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
+
+
+def _short(name: str) -> str:
+    """``name`` with room for what is put behind it within the 255 bytes of a file's name."""
+    while len(os.fsencode(name)) > _LONGEST_NAME:
+        name = name[:-1]
+    return name
 
 
 def _predict(inspector, path: Path, own: OwnFiles, name: str, with_map: bool) -> dict:

@@ -105,15 +105,15 @@ def run(args: argparse.Namespace) -> int:
         why = f": {done.losses[0]}" if done.losses else ""
         raise InputError(f"{args.bag}: no frame of {topics[0].name} was inspected{why}")
     result = measure(done)
-    if args.json:
-        write_json(args.json, result)
-    if args.report:
-        write_report(args.report, result, showcase.frames())
     print(replay_text(result))
     if labels is None:
         print("no labels: detection is not measured; hetnet label helps to write them")
     elif not done.stopped:
         _warn_of_unrecorded(labels, [(index, stamp) for _, index, stamp in done.read])
+    if args.json:  # what was found is told before, should the disk be full by now
+        write_json(args.json, result)
+    if args.report:
+        write_report(args.report, result, showcase.frames())
     for name, path in (("results", args.json), ("report", args.report)):
         if path:
             print(f"{name}: {path}")

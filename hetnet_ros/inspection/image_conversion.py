@@ -9,7 +9,6 @@ whole.  Encodings are those of ``sensor_msgs/image_encodings.hpp``.
 from __future__ import annotations
 
 import array
-import functools
 import sys
 from typing import Callable, Protocol
 
@@ -19,7 +18,7 @@ from PIL.Image import DecompressionBombError
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.decoding import JPEG_AND_PNG, Damaged, UnknownFormat, decode
-from hetnet_ros.inspection.picture_budget import TooLarge, check_picture
+from hetnet_ros.inspection.picture_budget import TooLarge, admission
 from hetnet_ros.inspection.sample_depth import FULL, TooDeep, to_8_bits
 
 
@@ -156,7 +155,7 @@ def compressed_to_rgb(data: object, image_format: str, bits: int = FULL, usual_p
     if size == 0:
         raise BadImage("zero_size", "the compressed image is empty")
     try:
-        admit = functools.partial(check_picture, stored=size, usual_pixels=usual_pixels)
+        admit = admission(data, usual_pixels)  # type: ignore[arg-type]
         pixels = decode(data, JPEG_AND_PNG, deep=bits < FULL, admit=admit).pixels  # type: ignore[arg-type]
     except (TooLarge, DecompressionBombError) as error:
         raise BadImage("too_large", f"compressed image of {size} bytes is not decoded: {error}") from None

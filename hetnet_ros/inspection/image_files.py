@@ -18,7 +18,7 @@ from PIL import Image
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown
 from hetnet_ros.inspection.decoding import Damaged, Picture, UnknownFormat, decode, may_be_deep
-from hetnet_ros.inspection.picture_budget import check_picture, check_tiff
+from hetnet_ros.inspection.picture_budget import admission
 from hetnet_ros.inspection.sample_depth import FULL, TooDeep, to_8_bits
 from hetnet_ros.own_files import drawn_files
 from hetnet_ros.user_files import MB, read_bytes
@@ -132,13 +132,8 @@ def _decode(path: Path, deep: bool = False, mask: bool = False, shape: tuple[int
     if not data:
         raise InputError(f"{shown(path)} cannot be read as an image: the file is empty; write it again or remove it")
 
-    def admit(image: Image.Image) -> None:
-        if shape is None or image.size != tuple(shape)[::-1]:
-            check_picture(image, len(data), mask=mask)
-            check_tiff(data)  # tiles may be larger than the picture
-
     try:
-        return decode(data, deep=deep, admit=admit)
+        return decode(data, deep=deep, admit=admission(data, mask=mask, shape=shape))
     except UnknownFormat:
         raise InputError(f"{shown(path)} cannot be read as an image: its format is not known; use PNG, JPEG, TIFF or BMP") from None
     except InputError as error:

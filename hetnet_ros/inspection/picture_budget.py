@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from typing import Callable
 
 from PIL import Image, TiffImagePlugin
 
@@ -33,6 +34,22 @@ _GREY = 2
 
 class TooLarge(InputError):
     """The picture would cost more than it may."""
+
+
+def admission(data: bytes, usual_pixels: int = 0, mask: bool = False,
+              shape: tuple[int, int] | None = None) -> Callable[[Image.Image], None]:
+    """What is to be asked of a picture that was opened from ``data``, before anything of it is decoded; raises as
+    :func:`check_picture` does.
+
+    shape: (height, width) that it is expected to have; of that size it costs no more than what it belongs to.
+    """
+
+    def admit(image: Image.Image) -> None:
+        if shape is None or image.size != tuple(shape)[::-1]:
+            check_picture(image, len(data), usual_pixels, mask)
+            check_tiff(data)  # its tiles may be larger than the picture
+
+    return admit
 
 
 def check_picture(image: Image.Image, stored: int, usual_pixels: int = 0, mask: bool = False) -> None:
@@ -61,16 +78,16 @@ def check_pixels(width: int, height: int, stored: int = 0, pixel_bytes: int = _C
                        "or at a lower resolution")
 
 
-def check_tiff(data: bytes) -> None:
+def check_tiff(data: bytes | memoryview) -> None:
     """Raise TooLarge where the header of a TIFF promises more than a picture may cost, in whole or in one tile, whoever decodes
     it; other data, and damage, are left to the decoder."""
-    if data[:2] not in (b"II", b"MM"):
+    if bytes(data[:2]) not in (b"II", b"MM"):
         return
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            big = data[2:4] in (b"\x2b\0", b"\0\x2b")
-            tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if big else 8])
+            big = bytes(data[2:4]) in (b"\x2b\0", b"\0\x2b")
+            tags = TiffImagePlugin.ImageFileDirectory_v2(bytes(data[: 16 if big else 8]))
             file = io.BytesIO(data)
             file.seek(tags.next)
             tags.load(file)

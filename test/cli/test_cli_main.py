@@ -133,3 +133,49 @@ def test_a_reader_that_goes_away_causes_no_traceback():
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait() == 141
+
+
+def test_what_the_operating_system_refuses_is_one_line_wherever_it_does(command, capsys, tmp_path):
+    tried = {
+        lambda: (tmp_path / ("n" * 300)).stat(): "cannot be used (its name is too long)",
+        lambda: open(tmp_path): f"{tmp_path} cannot be used (Is a directory)",
+        lambda: open("/dev/full", "w").write("x" * 10**6): "cannot be used (the disk is full)",
+    }
+    for action, words in tried.items():
+        command(lambda args, action=action: action())
+        assert main(["probe"]) == 2
+        assert words in one_error_line(capsys)
+    command(lambda args: open(tmp_path / "absent"))  # nobody looked for it: a defect of ours, which keeps its traceback
+    with pytest.raises(FileNotFoundError):
+        main(["probe"])
+
+
+PROBE = r"""
+import os, sys, types
+from hetnet_ros.cli import main as entry
+from hetnet_ros.errors import InputError
+name = os.fsdecode(b'caf\xe9')
+
+def run(args):
+    print('about', name)
+    if sys.argv[1:]:
+        raise InputError('no ' + name)
+    return 0
+
+probe = types.ModuleType('probe')
+probe.SUMMARY, probe.add_arguments, probe.run = 'probe', lambda parser: None, run
+sys.modules['hetnet_ros.cli.probe_command'] = probe
+entry.COMMANDS['probe'] = 'probe'
+sys.exit(entry.main(['probe']))
+"""
+
+
+def test_a_name_that_is_not_utf8_can_be_printed_and_complained_of():
+    done = subprocess.run([sys.executable, "-c", PROBE, "fail"], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (2, rb"about caf\udce9" + b"\n", rb"hetnet: error: no caf\xe9" + b"\n")
+
+
+def test_an_output_that_takes_no_more_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", PROBE], stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 2 and done.stderr.count(b"\n") == 1 and b"the disk is full" in done.stderr

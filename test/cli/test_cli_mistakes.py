@@ -13,6 +13,7 @@ from bag_fixtures import write_bag
 from disk_fixtures import fill
 from model_fixtures import made_up_part
 
+from hetnet_ros import resources
 from hetnet_ros.cli.main import main
 
 #: Command -> its arguments; a name in braces is a place for a path, and stands for a good one unless it is tried.
@@ -90,11 +91,11 @@ def refused(capfd, command: str, words: tuple[str, ...], paths: dict[str, str]) 
 
 
 @contextlib.contextmanager
-def nobody() -> Iterator[None]:
+def nobody(number: int = 65534) -> Iterator[None]:
     """As a user who owns nothing; permissions do not bind root."""
     if os.getuid():
         pytest.skip("only root can become another user")
-    os.setresuid(65534, 65534, 0)
+    os.setresuid(number, number, 0)
     try:
         yield
     finally:
@@ -147,6 +148,23 @@ def test_an_input_that_may_not_be_read(capfd, good, name, slot):
         for path in (locked, inside):
             with nobody():
                 refused(capfd, name, INPUTS[name], {**good, "new": f"{place}/new", slot: str(path)})
+
+
+def test_a_user_without_a_home_gets_as_far_as_any_other(capfd, good):
+    """As in a container: no entry in the list of users, no HOME, a working folder that may not be written to."""
+    with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
+        os.chmod(place, 0o777)
+        for name in ("HOME", "HETNET_CACHE", "XDG_CACHE_HOME"):
+            patch.delenv(name, raising=False)
+        patch.setattr(tempfile, "tempdir", place)
+        patch.chdir("/")
+        resources._temporary_cache.cache_clear()
+        with nobody(54321):
+            assert main(["doctor"]) == 0
+            said = capfd.readouterr()
+            assert f"{place}/hetnet_ros_54321" in said.out and "Traceback" not in said.out + said.err
+            refused(capfd, "label", ("{bag}", "-o", "relative.json"), good)  # into a folder that may not be written to
+    resources._temporary_cache.cache_clear()
 
 
 @pytest.mark.parametrize("name", OUTPUTS)

