@@ -192,7 +192,7 @@ class Inspector(LifecycleNode):
     def destroy_node(self) -> None:
         """Stop the worker before its publishers go."""
         if self._parts is not None:
-            self._parts.end("inspector_inactive", "the inspector is being shut down")
+            self._parts.close()
         if self._pipeline is not None:
             self._pipeline.stop()
         super().destroy_node()
