@@ -196,6 +196,7 @@ class Inspector(LifecycleNode):
         if self._pipeline is not None:
             self._pipeline.stop()
         super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()  # it would keep the node on the graph, as a twin of the next inspector
 
     # ---- services and parameters -------------------------------------------------------------------------------------
 
