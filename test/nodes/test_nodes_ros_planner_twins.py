@@ -279,9 +279,8 @@ def test_an_error_in_the_executor_halts_the_planner_and_does_not_end_it(
     executor: Any, camera: VirtualCamera, others: Others, tmp_path: Path
 ) -> None:
     namespace = "/outlived"
-    cell = write_cell(
-        tmp_path / "cell.yaml", inspector="/twins/inspector", arm={"camera": "/twins/virtual_camera"}, timing={**TIMING, "available": 10.0}
-    )
+    arm, timing = {"camera": "/twins/virtual_camera"}, {**TIMING, "available": 10.0}
+    cell = write_cell(tmp_path / "cell.yaml", inspector="/twins/inspector", arm=arm, timing=timing)
     words = ["--ros-args", "-r", f"__ns:={namespace}", "-p", f"cell_file:={cell}"]
     node = Node("operator", namespace=namespace)
     executor.add_node(node)
