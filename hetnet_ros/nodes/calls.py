@@ -134,12 +134,12 @@ class Caller:
             sent.cancel(_CANCEL_SECONDS)
             raise
 
-    def sole(self, trouble: Callable[[], str], seconds: float = 0.0) -> None:
-        """Raises MustHalt if ``trouble`` still tells of two servers after so long: a dead one may be on the graph for a while."""
+    def sole(self, trouble: Callable[[], str], seconds: float = 0.0, reason: str = "two_servers") -> None:
+        """Raises MustHalt if ``trouble`` still tells of two after so long: a dead one may be on the graph for a while."""
         deadline = time.monotonic() + seconds
         while line := trouble():
             if time.monotonic() >= deadline:
-                raise MustHalt("two_servers", line)
+                raise MustHalt(reason, line)
             self.sleep(_POLL_SECONDS)
 
     def servers_of_action(self, client: SoleActionClient) -> str:

@@ -43,6 +43,9 @@ class Servers:
         who = f" ({', '.join(owners)})" if owners else ""
         if count > 1:
             return f"{count} servers offer the action {name}{who}: end all but one"
+        names = [f"{entry[1].rstrip('/')}/{entry[0]}" for entry in self._node.get_node_names_and_namespaces()]
+        if names.count(owner) > 1:  # one of them may not offer it yet
+            return f"{names.count(owner)} nodes are named {owner}: end all but one"
         if owner and owners and owners[0] != owner:
             return f"the action {name} is offered by {owners[0]}, not by {owner}: end it, or name it in the cell's file"
         return ""

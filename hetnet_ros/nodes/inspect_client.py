@@ -50,15 +50,16 @@ class InspectClient:
     def alone(self, seconds: float = 0.0) -> None:
         """Raises MustHalt where, still after so long, another than the inspector would answer, or another than this node
         announces views."""
-        self._caller.sole(self._trouble, seconds)
+        self._caller.sole(lambda: self._caller.servers_of_action(self._client), seconds)
+        self._caller.sole(self._others_announce, seconds, "two_planners")
 
     def forget(self) -> None:
         """A person has looked: what has answered twice counts no more."""
         self._client.answered_twice = False
 
-    def _trouble(self) -> str:
+    def _others_announce(self) -> str:
         self._announcers.look()
-        return self._caller.servers_of_action(self._client) or self._announcers.crowd
+        return self._announcers.crowd
 
     def begin(self, part_id: str, viewpoints: Sequence[str], stop_on_reject: bool, limit: float) -> _Inspection:
         """See :class:`hetnet_ros.planning.interfaces.PartInspector`."""

@@ -197,10 +197,11 @@ class Inspector(LifecycleNode):
     def destroy_node(self) -> None:
         """Stop the worker before its publishers go."""
         if self._parts is not None:
-            self._parts.end("inspector_inactive", "the inspector is being shut down")
+            self._parts.close()
         if self._pipeline is not None:
             self._pipeline.stop()
         super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()  # it would keep the node on the graph, as a twin of the next inspector
 
     # ---- services and parameters -------------------------------------------------------------------------------------
 

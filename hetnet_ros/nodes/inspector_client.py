@@ -13,6 +13,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.nodes.company import Servers
 
 _CONFIGURE_SECONDS = 120.0
 SERVICE_SECONDS = 60.0
@@ -52,11 +53,14 @@ class InspectorClient:
                 raise InputError(f"the inspector refused to {label}")
 
     def call(self, kind: Any, name: str, request: Any, seconds: float = SERVICE_SECONDS) -> Any:
-        """The answer of the service ``name``, relative to the namespace."""
+        """The answer of the service ``name``, relative to the namespace; InputError where two nodes would give one."""
         if name not in self._clients:
             self._clients[name] = self.node.create_client(kind, f"{self.namespace}/{name}")
         client = self._clients[name]
         self.wait(client.service_is_ready, SERVICE_SECONDS, f"the service {name}")
+        several = Servers(self.node).of_service(f"{self.namespace}/{name}")
+        if several:
+            raise InputError(several)
         future = client.call_async(request)
         self.wait(future.done, seconds, f"an answer of {name}")
         return future.result()

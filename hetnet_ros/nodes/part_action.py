@@ -81,6 +81,7 @@ class PartInspectionServer:
         self._running: _Order | None = None
         self._queue: deque[_Order] = deque()
         self._asked = 0.0
+        self._executing = 0
         self._verdicts = node.create_publisher(PartVerdictMessage, "~/part_verdict", _LATCHED)
         self._server = ActionServer(
             node,
@@ -100,6 +101,16 @@ class PartInspectionServer:
             for order in orders:
                 order.end = order.end if order.end[0] else (reason, detail)
             self._hurry_queue()
+
+    def close(self) -> None:
+        """End every goal and leave the graph, which a node does not do for its actions: who stays there counts as a twin of
+        the inspector that is started next."""
+        self.end("inspector_inactive", "the inspector is being shut down")
+        deadline = time.monotonic() + _CANCEL_SECONDS
+        while self._executing and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if not self._executing:
+            self._server.destroy()
 
     # ---- goals come and go -------------------------------------------------------------------------------------------
 
@@ -159,6 +170,15 @@ class PartInspectionServer:
     # ---- one goal ----------------------------------------------------------------------------------------------------
 
     def _execute(self, handle: Any) -> InspectPart.Result:
+        with self._lock:
+            self._executing += 1
+        try:
+            return self._carried_out(handle)
+        finally:
+            with self._lock:
+                self._executing -= 1
+
+    def _carried_out(self, handle: Any) -> InspectPart.Result:
         order = self._orders.pop(bytes(handle.goal_id.uuid))
         request, parameters = handle.request, self._parameters()
         names = plan_views(request.view_ids, request.min_views, request.max_views)

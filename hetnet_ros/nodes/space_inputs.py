@@ -1,7 +1,8 @@
 """Intrinsics and depth images, kept until the worker asks for those of an image.
 
-Callbacks only store; nothing here converts pixels.  What comes while a topic has two publishers is not kept.  Depth is matched to an image by stamp.  CameraInfo is not: intrinsics
-hold until others come, and many drivers publish them seldom or with a stamp of their own.
+Callbacks only store; nothing here converts pixels.  What comes while a topic has two publishers is not kept.  Depth is
+matched to an image by stamp.  CameraInfo is not: intrinsics hold until others come, and many drivers publish them seldom or
+with a stamp of their own.
 """
 
 from __future__ import annotations

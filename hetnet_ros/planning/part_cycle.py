@@ -5,8 +5,9 @@
                                    +----------+--> DECIDING (reject or re-inspect side)            +----------+--> HALTED
 
 A step that fails is not tried again: it skips what is left to inspect and goes on to DECIDING, which then knows no good bin.
-A motion to the bin that fails is followed by motions to the other sides, never to the good bin.  When the part cannot be picked or put anywhere,
-or when it cannot be known who acts or answers (MustHalt, at any step), the cycle ends HALTED: the part is where it is, and a person must look.
+A motion to the bin that fails is followed by motions to the other sides, never to the good bin.  When the part cannot be
+picked or put anywhere, or when it cannot be known who acts or answers (MustHalt, at any step), the cycle ends HALTED: the part
+is where it is, and a person must look.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ SRDF = (
 
 
 class MoveGroupDouble(Node):
-    """gripper: its state at start.  went: names of the states gone to, or the frame of a pose goal.  codes: error code by name; "hang" never answers."""
+    """gripper: its state at start.  went: names of the states gone to, or the frame of a pose goal.  codes: error code by name;
+    "hang" never answers."""
 
     def __init__(self, namespace: str) -> None:
         super().__init__("move_group", namespace=namespace)

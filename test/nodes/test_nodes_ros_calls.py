@@ -11,7 +11,9 @@ import rclpy
 from rclpy.callback_groups import ReentrantCallbackGroup
 from std_srvs.srv import SetBool
 
+from hetnet_ros.errors import InputError
 from hetnet_ros.nodes.calls import Caller, CallFailed
+from hetnet_ros.nodes.inspector_client import InspectorClient
 
 
 def test_a_request_whose_answer_is_lost_is_sent_again(executor: Any) -> None:
@@ -36,3 +38,19 @@ def test_a_request_whose_answer_is_lost_is_sent_again(executor: Any) -> None:
     with pytest.raises(CallFailed, match="waited 0.4 s in vain for an answer of .*often_lost"):
         Caller().service(client, SetBool.Request(), 10.0, 0.4)
     executor.remove_node(node)
+
+
+def test_a_demonstration_or_replay_asks_no_service_that_two_nodes_offer(executor: Any) -> None:
+    nodes = [rclpy.create_node(name, namespace="/offered") for name in ("one", "other")]
+    for node in nodes:
+        node.create_service(SetBool, "/offered/switch", lambda request, response: response)
+        executor.add_node(node)
+    client = InspectorClient("asking", "/offered", lambda: None)
+    try:
+        client.wait(lambda: client.node.count_services("/offered/switch") == 2, 20.0, "both servers")
+        with pytest.raises(InputError, match="2 servers offer the service /offered/switch: end all but one"):
+            client.call(SetBool, "switch", SetBool.Request())
+    finally:
+        client.close()
+        for node in nodes:
+            executor.remove_node(node)

@@ -8,8 +8,10 @@ from typing import Any, Iterator
 import pytest
 from inspection_cell import Cell, wait_for
 from model_fixtures import write_images
+from part_client import PartClient
 from planner_cell import PlannerCell, destination, write_cell
 from rclpy.parameter import Parameter
+from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from hetnet_ros.cell.camera import CameraPose, PinholeCamera
@@ -77,6 +79,19 @@ def test_good_parts_go_to_the_good_bin(line: Any) -> None:
     outcome = plan.take_part()
     assert destination(outcome) == "GOOD", f"{outcome.reason}: {outcome.detail}"
     assert list(outcome.viewpoints) == ["top", "side"] and len(set(outcome.model_ids)) == 1
+
+
+def test_a_good_part_after_one_whose_inspection_ended_at_the_first_view_is_good(line: Any) -> None:
+    """As after an early reject, the view announced last is the first one of the next part, before which the arm is yet to
+    move: an image taken meanwhile would make the result malformed."""
+    plan, cell, _ = line
+    client, announcer = PartClient(cell), plan.planner._inspector._view
+    for _ in range(3):
+        before = client.send(view_ids=["top"], wait_for_view=True)
+        announcer.publish(Header(stamp=plan.node.get_clock().now().to_msg(), frame_id="top"))
+        assert len(before.result().views) == 1
+        outcome = plan.take_part()
+        assert destination(outcome) == "GOOD", f"{outcome.reason}: {outcome.detail}"
 
 
 @pytest.mark.parametrize("fault", ["lens_cap", "wrong_part"])

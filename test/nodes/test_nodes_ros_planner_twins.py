@@ -185,8 +185,8 @@ def test_two_planners_begin_nothing(plan: PlannerCell, others: Others, tmp_path:
     seen = len(plan.outcomes)
     plan.call("start")  # asks both
     wait_for(lambda: plan.outcomes[seen:], "the outcome")
-    halted(plan, plan.outcomes[seen], "two_planners", "2 nodes are named /twins/reject_planner")
-    wait_for(lambda: "alted: 2 nodes are named" in others.said or "NOT_PLACED, two_planners" in others.said, "the other to halt")
+    halted(plan, plan.outcomes[seen], "two_planners", "/twins/reject_planner")
+    wait_for(lambda: "halted: 2 nodes are named" in others.said or "NOT_PLACED, two_planners" in others.said, "the other to halt")
     others.end()
     wait_for(lambda: planners(plan) == 1, "the end of the other planner")
     assert {destination(outcome) for outcome in plan.outcomes[seen:]} == {"NOT_PLACED"}
@@ -279,9 +279,8 @@ def test_an_error_in_the_executor_halts_the_planner_and_does_not_end_it(
     executor: Any, camera: VirtualCamera, others: Others, tmp_path: Path
 ) -> None:
     namespace = "/outlived"
-    cell = write_cell(
-        tmp_path / "cell.yaml", inspector="/twins/inspector", arm={"camera": "/twins/virtual_camera"}, timing={**TIMING, "available": 10.0}
-    )
+    arm, timing = {"camera": "/twins/virtual_camera"}, {**TIMING, "available": 10.0}
+    cell = write_cell(tmp_path / "cell.yaml", inspector="/twins/inspector", arm=arm, timing=timing)
     words = ["--ros-args", "-r", f"__ns:={namespace}", "-p", f"cell_file:={cell}"]
     node = Node("operator", namespace=namespace)
     executor.add_node(node)

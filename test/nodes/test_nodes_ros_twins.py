@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
+import rclpy
 from inspection_cell import Cell, wait_for
 from model_fixtures import made_up_part
 from part_client import PartClient, camera
@@ -58,3 +59,18 @@ def test_no_inspector_judges_beside_its_twin(cell: Cell, start_twin: Any) -> Non
     wait_for(lambda: cell.inspect().verdict == Inspection.PASS, "verdicts after the twin has gone")
     with camera(cell, lambda number: made_up_part(number % 8)):
         assert client.send(view_ids=["top"]).result().verdict == InspectPart.Result.PASS
+
+
+def test_an_inspector_that_ends_leaves_the_graph(executor: Any, cell: Cell, tiny_model: Path) -> None:
+    """Else it would be the twin of the one that is started next, until DDS has forgotten its process."""
+    context = rclpy.Context()
+    rclpy.init(context=context, args=[], signal_handler_options=rclpy.SignalHandlerOptions.NO)
+    given = [Parameter("model", value=str(tiny_model)), Parameter("device", value="cpu")]
+    leaving = Inspector(namespace="/leaving", parameter_overrides=given, context=context)
+    leaving.trigger_configure()  # from then on it offers the action
+    wait_for(lambda: ("inspector", "/leaving") in cell.node.get_node_names_and_namespaces(), "the inspector")
+    wait_for(lambda: cell.node.count_services("/leaving/inspector/inspect_part/_action/send_goal"), "its action")
+    leaving.destroy_node()
+    wait_for(lambda: ("inspector", "/leaving") not in cell.node.get_node_names_and_namespaces(), "its end")
+    wait_for(lambda: not cell.node.count_services("/leaving/inspector/inspect_part/_action/send_goal"), "the action's end")
+    rclpy.try_shutdown(context=context)

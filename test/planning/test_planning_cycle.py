@@ -10,7 +10,8 @@ import pytest
 from hetnet_ros.inspection.keep_out import KeepOutBox
 from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.planning.cell_config import ArmConfig, CameraView, CellConfig, Policy, Recipe, Stations, Target
-from hetnet_ros.planning.interfaces import InspectionFailed, KeepOut, MotionFailed, PartVerdict, ViewVerdict
+from hetnet_ros.planning.hand import Hand
+from hetnet_ros.planning.interfaces import InspectionFailed, KeepOut, MotionFailed, MustHalt, PartVerdict, ViewVerdict
 from hetnet_ros.planning.outcome import Destination
 from hetnet_ros.planning.part_cycle import PartCycle, State
 
@@ -192,3 +193,64 @@ def test_no_side_in_reach_halts_with_the_part_in_the_gripper():
     bench = Bench(cell(), break_at=[11, 12, 13])
     outcome = bench.run()
     assert outcome.halted and bench.calls[-3:] == ["move good", "move reinspect", "move reject"] and not bench.places
+
+
+@pytest.mark.parametrize("order", ["after_inspection", "before_inspection"])
+@pytest.mark.parametrize("answer", [verdict(), verdict(REJECT, "anomaly", zones=(ZONE,)), verdict(UNCERTAIN, "borderline")])
+def test_where_two_would_act_or_answer_nothing_is_moved_any_more(answer, order):
+    """At any step: the step itself is the last one, the part is nowhere, and a PASS from one of two counts for nothing."""
+    plain = Bench(cell(pick=order), answer=answer)
+    plain.run()
+    for step in range(len(plain.calls)):
+        bench = Bench(cell(pick=order), break_at=[step], error=MustHalt("two_servers", "2 servers"), answer=answer)
+        outcome = bench.run()
+        assert outcome.halted and bench.states[-1] is State.HALTED and not bench.places and len(bench.calls) == step + 1
+        assert "2 servers" in outcome.fault and outcome.decision.destination is not Destination.GOOD
+        if "verdict" in bench.calls[:-1] and answer.verdict is REJECT:
+            assert outcome.decision.destination is Destination.REJECT  # whoever said so, it is the safe side
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_the_guard_stands_before_the_part_and_before_the_good_bin(allowed):
+    """It is asked three times: before the part is begun, before the way to the good bin, and before the gripper opens."""
+    asked = []
+
+    def guard():
+        asked.append(None)
+        if len(asked) > allowed:
+            raise MustHalt("two_planners")
+
+    bench = Bench(cell())
+    cycle = PartCycle(bench.config, bench.config.recipe("lid"), bench, bench, lambda s: None, lambda s, _: None, guard)
+    outcome = cycle.run(0)
+    assert outcome.halted and not bench.places and outcome.decision.reason == "two_planners"
+    assert bench.calls[-1:] == [[], ["grasp"], ["move good"]][allowed]
+
+
+class Arm(Bench):
+    """holds: what it tells of its hand, or what it raises."""
+
+    def __init__(self, holds, **options):
+        super().__init__(cell(), **options)
+        self.holds = holds
+
+    def holding(self, timeout):
+        if isinstance(self.holds, Exception):
+            raise self.holds
+        return self.holds
+
+
+@pytest.mark.parametrize("holds", [True, None, MustHalt("two_servers"), MotionFailed("motion_failed"), ValueError("driver")])
+def test_only_an_arm_that_says_so_holds_nothing(holds):
+    arm = Arm(holds)
+    assert Hand(arm, arm.config).doubt()
+    assert not Hand(Arm(False), arm.config).doubt()
+    assert Hand(Bench(cell()), arm.config).doubt()  # a driver from before the question
+
+
+def test_a_part_in_hand_is_put_to_the_reinspect_side_or_stays_there():
+    arm = Arm(True)
+    assert not Hand(arm, arm.config).put_away() and arm.places == ["reinspect"]
+    for step in (0, 1):
+        arm = Arm(True, break_at=[step])
+        assert "motion_failed" in Hand(arm, arm.config).put_away() and not (step == 0 and arm.places)
