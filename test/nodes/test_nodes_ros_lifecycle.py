@@ -193,7 +193,7 @@ def test_every_parameter_describes_itself(cell: Cell) -> None:
         "image_transport",
         "image_qos.reliability",
         "image_qos.depth",
-        "autostart",
+        "accept_roi", "autostart",
         "cameras",
     }
 
