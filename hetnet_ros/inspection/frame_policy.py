@@ -80,7 +80,8 @@ class Request:
 
     stamp_ns: its stamp.  decode: gives its pixels, uint8 RGB (H, W, 3), or raises BadImage.  size: (height, width) that the
     message claims.  region: outside of it nothing counts.  camera: watches the frame's camera for repeated pictures; None: not
-    watched.  for_goal: it serves a view of a part, for which no picture will do that came before.
+    watched.  for_goal: it serves a view of a part, for which no picture will do that came before.  refusal: why it is not judged,
+    whatever it shows.
     """
 
     stamp_ns: int
@@ -90,6 +91,7 @@ class Request:
     region: Region | None = None
     camera: FrozenCamera | None = None
     for_goal: bool = False
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _prepared(request: Request, rules: FrameRules, clock: Callable[[], Moment]) 
     """The decoded frame, or why it will not be inspected."""
     started, moment = time.perf_counter(), clock()
     timings = Timings(input_age=(moment.now_ns - request.stamp_ns) / 1e6 if request.stamp_ns else NAN)
-    refusal = judge_stamp(request.stamp_ns, moment, rules.max_age, rules.max_clock_skew)
+    refusal = request.refusal or judge_stamp(request.stamp_ns, moment, rules.max_age, rules.max_clock_skew)
     try:
         rgb = request.decode()
     except Exception as error:  # a decoder's defect must cost one frame, not the node
