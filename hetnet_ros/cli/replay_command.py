@@ -52,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frozen-after", type=int, default=2, metavar="N",
                         help="a picture that comes N times is frozen_camera, as the node's parameter frozen_after; 0: pictures may "
                              "repeat, as still images and simulated ones do (default: 2)")
+    parser.add_argument("--min-region-share", type=float, default=0.1, metavar="SHARE",
+                        help="how much must count of what the model looks at, 0.001 to 1, as the node's parameter min_region_share "
+                             "(default: 0.1)")
     parser.add_argument("--frames", type=int, metavar="N", help="stop after N frames")
     parser.add_argument("--live", action="store_true",
                         help="play the bag through the inspector node over DDS, in real time")
@@ -144,17 +147,20 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(f"--domain is {args.domain}: use 0 to 232")
     if args.roi is not None and (min(args.roi) < 0 or min(args.roi[2:]) < 16):
         raise InputError(f"--roi is {' '.join(map(str, args.roi))}: give X Y W H in pixels, at least 16 wide and high")
-    for flag, value, most in (("max-age", args.max_age, 3600), ("max-clock-skew", args.max_clock_skew, 60),
-                              ("frozen-after", args.frozen_after, 1000)):
-        if not 0 <= value <= most:
-            raise InputError(f"--{flag} is {value:g}: use 0 to {most}")
+    for flag, value, least, most in (
+        ("max-age", args.max_age, 0, 3600), ("max-clock-skew", args.max_clock_skew, 0, 60),
+        ("frozen-after", args.frozen_after, 0, 1000), ("min-region-share", args.min_region_share, 0.001, 1),
+    ):
+        if not least <= value <= most:
+            raise InputError(f"--{flag} is {value:g}: use {least} to {most}")
 
 
 def _rules(args: argparse.Namespace) -> FrameRules:
     from hetnet_ros.inspection.frame_policy import FrameRules
     from hetnet_ros.inspection.result import Box
 
-    return FrameRules(Box(*args.roi) if args.roi else None, args.max_age, args.max_clock_skew, args.frozen_after)
+    return FrameRules(Box(*args.roi) if args.roi else None, args.max_age, args.max_clock_skew, args.frozen_after,
+                      args.min_region_share)
 
 
 def _live(
@@ -202,6 +208,7 @@ def _live(
         "max_age": rules.max_age,
         "max_clock_skew": rules.max_clock_skew,
         "frozen_after": rules.frozen_after,
+        "min_region_share": rules.min_region_share,
     }
     given = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
     stopped = ""

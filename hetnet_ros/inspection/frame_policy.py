@@ -80,8 +80,8 @@ class Request:
 
     stamp_ns: its stamp.  decode: gives its pixels, uint8 RGB (H, W, 3), or raises BadImage.  size: (height, width) that the
     message claims.  region: outside of it nothing counts.  camera: watches the frame's camera for repeated pictures; None: not
-    watched.  for_goal: it serves a view of a part, for which no picture will do that came before.  refusal: why the frame is not
-    judged, whatever it shows.
+    watched.  for_goal: it serves a view of a part, for which no picture will do that came before.  refusal: why it is not judged,
+    whatever it shows.
     """
 
     stamp_ns: int

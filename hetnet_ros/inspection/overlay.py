@@ -67,14 +67,18 @@ def _outline(picture: np.ndarray, mask: np.ndarray, line: int) -> None:
 
 
 def _dim_outside(picture: np.ndarray, inspection: Inspection, line: int) -> None:
-    roi = inspection.roi
-    if (roi.height, roi.width) == tuple(picture.shape[:2]):
+    """Dim what did not count: outside of what was inspected, and of the region of interest."""
+    roi, region = inspection.roi, inspection.region
+    corners = region.outline if region is not None else ()
+    if (roi.height, roi.width) == tuple(picture.shape[:2]) and not corners:
         return
-    window = np.s_[roi.y : roi.y + roi.height, roi.x : roi.x + roi.width]
-    inside = picture[window].copy()
-    picture //= 2
-    picture[window] = inside
-    cv2.rectangle(picture, (roi.x, roi.y), (roi.x + roi.width - 1, roi.y + roi.height - 1), (235, 235, 235), line)
+    if not corners:
+        corners = ((roi.x, roi.y), (roi.x + roi.width - 1, roi.y), (roi.x + roi.width - 1, roi.y + roi.height - 1),
+                   (roi.x, roi.y + roi.height - 1))
+    edge, outside = np.rint(corners).astype(np.int32), np.ones(picture.shape[:2], np.uint8)
+    cv2.fillPoly(outside, [edge], 0)
+    np.floor_divide(picture, 2, out=picture, where=outside[..., None] > 0)
+    cv2.polylines(picture, [edge], True, (235, 235, 235), line)
 
 
 def _banner(picture: np.ndarray, inspection: Inspection, line: int, mask: np.ndarray | None) -> None:

@@ -151,7 +151,8 @@ DECLARATIONS = (
     Declaration(
         "max_clock_skew",
         0.5,
-        "How far a stamp may lie ahead of this node's clock, s; further gives UNCERTAIN 'stamp_in_future'.",
+        "How far a stamp may lie ahead of this node's clock, and how long that may stand still, s; more gives UNCERTAIN "
+        "'stamp_in_future' or 'clock_stopped'.",
         low=0.0,
         high=60.0,
     ),

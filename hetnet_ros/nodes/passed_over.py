@@ -37,3 +37,20 @@ class PassedOver:
         with self._lock:
             kept = self._frames.get(camera)
             return kept.pop() if kept else None
+
+
+class Allowance:
+    """Time for what must not hold up inspections: a fiftieth of theirs."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+
+    @property
+    def left(self) -> bool:
+        return self._seconds > 0
+
+    def earn(self, seconds: float) -> None:
+        self._seconds = min(self._seconds + seconds / 50, 0.1)
+
+    def spend(self, seconds: float) -> None:
+        self._seconds -= seconds

@@ -38,7 +38,7 @@ from hetnet_ros.nodes.outputs import Outputs
 from hetnet_ros.nodes.pace import Pace
 from hetnet_ros.nodes.parameters import InspectorParameters
 from hetnet_ros.nodes.part_inspection import Claim, PartInspection
-from hetnet_ros.nodes.passed_over import PassedOver
+from hetnet_ros.nodes.passed_over import Allowance, PassedOver
 from hetnet_ros.nodes.picture_worker import PictureWorker
 from hetnet_ros.nodes.view_settings import ViewSettings
 
@@ -46,23 +46,6 @@ _JOIN_SECONDS = 3.0
 _LOG_PERIOD = 5.0
 _MOST_TOGETHER = 8
 """Frames of several cameras inspected in one run of the network."""
-
-
-class _Allowance:
-    """Time for what must not hold up inspections: a fiftieth of theirs."""
-
-    def __init__(self) -> None:
-        self._seconds = 0.0
-
-    @property
-    def left(self) -> bool:
-        return self._seconds > 0
-
-    def earn(self, seconds: float) -> None:
-        self._seconds = min(self._seconds + seconds / 50, 0.1)
-
-    def spend(self, seconds: float) -> None:
-        self._seconds -= seconds
 
 
 class Pipeline:
@@ -90,7 +73,7 @@ class Pipeline:
         self._frozen: dict[str, FrozenCamera] = {}
         self._budgets: dict[str, CameraBudget] = {}
         self._passed_over = PassedOver()
-        self._looking = _Allowance()
+        self._looking = Allowance()
         self._looked_back: dict[str, int] = {}
         self._part: PartInspection | None = None
         self._settings = threading.Lock()

@@ -50,6 +50,7 @@ def test_a_network_that_fails_costs_its_frame_and_is_told_once(tiny_model, tmp_p
 
 
 @pytest.mark.parametrize("flags, said", [(["--max-age", "-1"], "--max-age is -1"), (["--frozen-after", "5000"], "--frozen-after"),
+                                         (["--min-region-share", "0"], "use 0.001 to 1"),
                                          (["--max-clock-skew", "nan"], "--max-clock-skew is nan")])
 def test_limits_out_of_range_are_one_line(labelled_bag, tiny_model, capsys, flags, said):
     assert main(["replay", str(labelled_bag), "--model", str(tiny_model), *flags]) == 2

@@ -10,7 +10,7 @@ import pytest
 from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.overlay import VERDICT_COLOURS, draw_overlay
 from hetnet_ros.inspection.regions import find_defects
-from hetnet_ros.inspection.result import Box, Inspection, Verdict
+from hetnet_ros.inspection.result import Box, Inspection, SeenRegion, Verdict
 
 CALIBRATION = Calibration(good_scores=(0.1, 0.2), score_accept=0.4, score_reject=0.5, pixel=0.5)
 
@@ -83,6 +83,16 @@ def test_outside_the_region_of_interest_the_picture_is_dimmed():
     picture = draw_overlay(rgb, inspection(rgb, Verdict.PASS, defect=False, roi=roi), CALIBRATION)
     np.testing.assert_array_equal(picture[200:230, 20:80], rgb[200:230, 20:80] // 2)
     np.testing.assert_array_equal(picture[90:170, 110:210], rgb[90:170, 110:210])
+
+
+def test_outside_a_region_within_it_the_picture_is_dimmed_too():
+    rgb = photograph()
+    seen = replace(inspection(rgb, Verdict.PASS, defect=False),
+                   region=SeenRegion("recipe", ((100.0, 80.0), (219.0, 80.0), (100.0, 179.0)), Box(100, 80, 120, 100)))
+    picture = draw_overlay(rgb, seen, CALIBRATION)
+    np.testing.assert_array_equal(picture[200:230, 20:80], rgb[200:230, 20:80] // 2)
+    np.testing.assert_array_equal(picture[150:175, 190:215], rgb[150:175, 190:215] // 2)  # beyond the slope
+    np.testing.assert_array_equal(picture[90:120, 110:150], rgb[90:120, 110:150])
 
 
 @pytest.mark.parametrize("size", [(16, 16), (60, 400), (96, 96), (1200, 1600)])

@@ -37,6 +37,14 @@ default: {box: [1, 2, 30, 40]}
     ("[]", "'views' and 'default'"), ("views: {a: {circle: 3}}", "known settings"), ("view: {}", "'views' and 'default'"),
     ("views: {a: {box: [0, 0, 0, 5]}}", "width and height from 1"), ("views: {a: {polygon: [[0, 0], [1, 1]]}}", "three or more"),
     ("views: {a: {polygon: [[0, 0], [1, 1], [x, 2]]}}", "three or more"), ("views: {a: {mask: none.png}}", "none.png does not exist"),
+    ("views: {a: {box: [5, 5, 1, 1]}}", "1x1 px"), ("views: {a: {box: [0, 0, 640, 15]}}", "at least 16x16 px"),
+    ("default: {polygon: [[9, 9], [9, 9], [9, 9]]}", "0x0 px"), ("default: {polygon: [[0, 0], [50, 50], [100, 100]]}", "area of 0 px"),
+    ("default: {polygon: [[0, 0], [99, 0], [99, 2], [0, 2]]}", "99x2 px"),
+    ("default: {polygon: [[0, 0], [90, 90], [90, 0], [0, 90]]}", "crosses itself"),
+    ("default: {polygon: [[0, 0], [.nan, 90], [90, 0]]}", "at most 1,000,000"), ("default: {box: [0, 0, .inf, 90]}", "at most 1,000,000"),
+    ("default: {polygon: [[0, 0], [1.0e+300, 90], [90, 0]]}", "at most 1,000,000"),
+    ("default: {box: [0, 0, 1" + 400 * "0" + ", 90]}", "at most 1,000,000"),
+    ("default: {polygon: [" + ", ".join(f"[{x}, {x % 2 * 90}]" for x in range(2000)) + "]}", "1000 or fewer"),
     ("views: [a]", "must map names"), ("views: {a: [", "not valid YAML")])
 def test_a_wrong_recipe_is_refused_in_one_line(tmp_path, text, said):
     with pytest.raises(InputError, match=said) as caught:
@@ -47,3 +55,11 @@ def test_a_wrong_recipe_is_refused_in_one_line(tmp_path, text, said):
 def test_a_recipe_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         load_recipe(tmp_path / "none.yaml")
+
+
+def test_a_mask_with_a_few_white_pixels_is_refused(tmp_path):
+    mask = np.zeros((480, 640), np.uint8)
+    mask[10:20, 10:20] = 255
+    cv2.imwrite(str(tmp_path / "speck.png"), mask)
+    with pytest.raises(InputError, match="view a: the mask of the region of interest is 10x10 px"):
+        load_recipe(write(tmp_path, "views: {a: {mask: speck.png}}"))

@@ -1,11 +1,15 @@
 """Regions of interest: outside of them nothing enters score, map or defects."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from hetnet_ros.inspection.clock_watch import Moment
+from hetnet_ros.inspection.frame_policy import FrameRules, Request, examine
 from hetnet_ros.inspection.part_inspector import PartInspector, View
 from hetnet_ros.inspection.region_of_interest import Region, RegionError, score_inside
-from hetnet_ros.inspection.result import Box
+from hetnet_ros.inspection.result import Box, Verdict
 from model_fixtures import made_up_part
 
 WHOLE = Box(0, 0, 128, 96)
@@ -95,3 +99,48 @@ def test_a_batch_gives_what_single_images_give(inspector):
     for one, many in zip(singles, batch, strict=True):
         assert many.verdict == one.verdict and many.roi == one.roi
         assert many.raw_score == pytest.approx(one.raw_score, rel=1e-4)
+
+
+POINT, LINE = ((9.0, 9.0),) * 3, ((0.0, 0.0), (60.0, 60.0), (90.0, 90.0))
+COMB = tuple((float(x), 0.0 if x % 2 else 95.0) for x in range(0, 128)) + tuple((float(x), 0.0 if x % 2 else 95.0) for x in range(127, -1, -1))
+
+
+@pytest.mark.parametrize("region, reason", [
+    (Region(box=Box(5, 5, 1, 1)), "roi_too_small"), (Region(box=Box(5, 5, 0, 40)), "roi_too_small"),
+    (Region(polygon=POINT), "roi_too_small"), (Region(polygon=LINE), "roi_too_small"), (Region(polygon=COMB), "roi_too_small"),
+    (Region(polygon=LINE[:2]), "roi_invalid"), (Region(polygon=((0.0, 0.0), (float("nan"), 90.0), (90.0, 0.0))), "roi_invalid"),
+    (Region(polygon=((0.0, 0.0), (90.0, 90.0), (90.0, 0.0), (0.0, 90.0))), "roi_invalid"),
+    (Region(polygon=((0.0, 0.0), (float("inf"), 90.0), (90.0, 0.0))), "roi_invalid"),
+    (Region(polygon=((0.0, 0.0), (1e300, 90.0), (90.0, 0.0))), "roi_outside_image"),
+    (Region(polygon=((-50.0, -50.0), (60.0, 0.0), (0.0, 60.0))), "roi_outside_image"),
+    (Region(mask=mask_of(5, 5, 12, 12)), "roi_too_small"),
+    (Region(box=Box(0, 0, 20, 20)), "roi_too_small"),  # 3 % of the image
+    (Region(box=Box(0, 0, 40, 96), polygon=((30.0, 0.0), (90.0, 0.0), (90.0, 90.0), (30.0, 90.0))), "roi_too_small"),  # 7 % in common
+    (Region(mask=mask_of(0, 0, 20, 20) | mask_of(108, 76, 128, 96)), "roi_too_small"),  # far apart, 7 % together
+])
+def test_a_region_of_almost_nothing_never_leads_to_a_verdict(inspector, region, reason):
+    for part in (made_up_part(0), ruined()):
+        (found,) = examine([Request(1, lambda part=part: part, inspector, region=region)], FrameRules(max_age=0), lambda: Moment(2))
+        assert (found.inspection.verdict, found.inspection.reason) == (Verdict.UNCERTAIN, reason)
+
+
+def test_a_region_is_told_with_its_share(inspector):
+    triangle = ((0.0, 0.0), (120.0, 0.0), (0.0, 90.0))
+    (found,) = examine([Request(1, lambda: made_up_part(0), inspector, region=Region(polygon=triangle, source="recipe"))],
+                       FrameRules(max_age=0), lambda: Moment(2))
+    seen = found.inspection
+    assert seen.region.source == "recipe" and seen.region.outline == triangle and seen.region.box == Box(0, 0, 121, 91)
+    assert seen.share == pytest.approx(120 * 90 / 2 / (128 * 96)) and "(recipe), 44%" in seen.detail
+    both = Region(box=Box(20, 10, 60, 90 - 10), mask=mask_of(0, 0, 50, 96))
+    assert inspector.inspect(made_up_part(0), region=both).region.box == Box(20, 10, 30, 80)
+
+
+def test_the_share_is_of_what_the_model_looks_at_in_the_whole_image(inspector):
+    rules, half = FrameRules(roi=Box(0, 0, 64, 48), max_age=0), Region(box=Box(0, 0, 32, 48))
+    (quarter, eighth) = examine([Request(1, lambda: made_up_part(0), inspector, region=region) for region in (None, half)], rules,
+                                lambda: Moment(2))
+    assert quarter.inspection.share == 0.25 and eighth.inspection.share == pytest.approx(0.125, abs=0.005)
+    stricter = dataclasses.replace(rules, min_region_share=0.2)
+    (quarter, eighth) = examine([Request(1, lambda: made_up_part(0), inspector, region=region) for region in (None, half)], stricter,
+                                lambda: Moment(2))
+    assert quarter.inspection.reason != "roi_too_small" == eighth.inspection.reason

@@ -193,6 +193,7 @@ def test_every_parameter_describes_itself(cell: Cell) -> None:
         "image_transport",
         "image_qos.reliability",
         "image_qos.depth",
+        "accept_roi",
         "autostart",
         "public_key",
         "cameras",
