@@ -70,6 +70,15 @@ def _reader(module: str, function: str, *more: object) -> Callable[[Path], str]:
     return read
 
 
+def _coco(path: Path) -> str:
+    from hetnet_ros.evaluation.replay.coco import CocoFile
+
+    file = CocoFile(path)
+    for name in file.names:
+        file.drawn(name, (480, 640))
+    return ""
+
+
 READERS: dict[str, Callable[[Path], str]] = {
     "image": _image,
     "mask": _mask,
@@ -80,7 +89,7 @@ READERS: dict[str, Callable[[Path], str]] = {
     "preset": lambda path: _reader("learning.preset", "load_preset")(str(path)),
     "labels": _reader("evaluation.replay.label_files", "read_labels"),
     "result": _reader("evaluation.replay.compare", "load_result"),
-    "coco": lambda path: _reader("evaluation.replay.label_import", "import_labels", path.parent / "masks", "/camera")(path),
+    "coco": _coco,
 }
 
 # ---- pictures -------------------------------------------------------------------------------------------------------------------

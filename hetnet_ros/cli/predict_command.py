@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.own_files import OwnFiles, check_apart, check_outputs
 
     paths, problems = _expand(args.images)
-    check_apart(args.output, {path.parent for path in paths}, [path for path in args.images if path.is_dir()])
+    check_apart(args.output, {path.parent for path in paths}, [path for path in args.images if os.path.isdir(path)])
     check_outputs({"--json": args.json}, [args.model, *paths])
     check_output_folder(args.output)
     check_output_file(args.json)
@@ -122,7 +122,7 @@ def _output_names(paths: list[Path]) -> list[str]:
     """A distinct name per image: its stem, with its folder's where stems repeat, and a number where that repeats.  Names that some
     disks take for one (upper and lower case, composed and decomposed letters) count as the same."""
     stems = collections.Counter(_folded(path.stem) for path in paths)
-    names = [path.stem if stems[_folded(path.stem)] == 1 else f"{path.resolve().parent.name}_{path.stem}" for path in paths]
+    names = [path.stem if stems[_folded(path.stem)] == 1 else f"{Path(os.path.realpath(path.parent)).name}_{path.stem}" for path in paths]
     names = [_short(name) for name in names]
     taken: set[str] = set()
     for index, name in enumerate(names):

@@ -23,7 +23,6 @@ from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.card_bounds import check_card
 from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.inspection.domain import DomainLimits
-from hetnet_ros.inspection.image_statistics import StatisticLimits
 from hetnet_ros.inspection.sample_depth import FULL
 from hetnet_ros.network.config import NetworkConfig
 from hetnet_ros.network.tensor_files import read_tensors, save_tensors

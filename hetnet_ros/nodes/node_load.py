@@ -57,6 +57,7 @@ def start_inspector(model: Path, device: str, threads: int, backend: str, namesp
                     cameras: tuple[str, ...] = ()) -> subprocess.Popen:
     """The node as a process of its own, active as soon as its model is loaded."""
     values = {"model": model, "device": device, "autostart": "true", "threads": threads, "backend": backend,
+              "frozen_after": 0,  # the camera shows few pictures in turn
               **({"cameras": f"[{','.join(cameras)}]"} if cameras else {})}
     parameters = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
     return start("inspector", [sys.executable, "-m", "hetnet_ros.cli.main", "run", "inspector", "--ros-args", "-r",

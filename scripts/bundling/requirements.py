@@ -43,6 +43,7 @@ def read_constraints(path: Path) -> list[Pin]:
             continue
         hashes = frozenset(re.findall(r"--hash[= ]sha256:([0-9a-f]{64})", line))
         requirement = re.sub(r"--hash[= ]\S+", "", line).strip()
+        requirement = re.sub(r"^([\w.-]+)\[[^\]]*\]", r"\1", requirement)  # pip takes no extras in constraints
         found = re.match(r"([\w.-]+)\s*==\s*([^\s;]+)", requirement)
         if not found:
             raise Problem(f"{path} has a line that pins nothing: {line[:80]}")

@@ -154,7 +154,7 @@ def test_a_file_with_more_than_its_card_is_refused(artifact, tmp_path, tiny_mode
 
 
 def test_a_name_that_drives_a_terminal_is_shown_as_text(artifact, tmp_path):
-    path = forged(tmp_path, artifact, {"part_name": "lid\x1b[2J\n" + "x" * 10**5, "preset": Raw('"\\ud800"')})
+    path = forged(tmp_path, artifact, {"part_name": "lid\x1b[2J\n" + "x" * 10**5, "preset": "edge\x07"})
     card = load_artifact(path).card
     assert card.part_name.startswith("lid\\x1b[2J\\nxx") and len(card.part_name) < 300 and card.preset.isprintable()
     card.preset.encode()  # a message can carry it

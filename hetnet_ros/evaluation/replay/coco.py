@@ -7,7 +7,6 @@ or is another one, and is refused.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +20,8 @@ from hetnet_ros.evaluation.datasets.labelled import GOOD
 from hetnet_ros.evaluation.replay.run_lengths import decode_run_lengths
 from hetnet_ros.foreign_text import shown
 from hetnet_ros.inspection.result import Box
-from hetnet_ros.user_files import read_text
+from hetnet_ros.plain_json import read_json
 
-_LIMIT = 512 * 2**20
-"""Bytes: run lengths as lists of some thousand pictures."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class CocoFile:
         """Raises InputError for a file that cannot be read or is no COCO file."""
         self._path = path
         with _complaints(path):
-            content = json.loads(read_text(path, "COCO file", _LIMIT, "give a COCO file or a folder in MVTec's layout"))
+            content = read_json(path, "COCO file", "give a COCO file or a folder in MVTec's layout")
             self._categories = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
             self._images: dict[str, dict] = {}
             names: dict[Any, str] = {}
