@@ -35,8 +35,9 @@ def absence(name: str, device: str) -> str:
         return "onnxruntime is not installed"
     provider = "TensorrtExecutionProvider" if kind.compiled else "CUDAExecutionProvider" if device != "cpu" else "CPUExecutionProvider"
     try:
-        import onnxruntime
+        from hetnet_ros.inspection.backends.quiet_import import quiet_import
 
+        onnxruntime = quiet_import("onnxruntime")
         available = onnxruntime.get_available_providers()
     except Exception as error:  # there but broken
         return f"onnxruntime does not import ({why(error)})"

@@ -63,8 +63,9 @@ def _onnxruntime() -> str:
     if importlib.util.find_spec("onnxruntime") is None:
         return "not installed"
     try:
-        import onnxruntime
+        from hetnet_ros.inspection.backends.quiet_import import quiet_import
 
+        onnxruntime = quiet_import("onnxruntime")
         names = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
         return f"{onnxruntime.__version__} for {', '.join(names)}"
     except Exception as error:  # there but broken; the parts that need it will say so again

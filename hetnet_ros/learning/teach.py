@@ -97,9 +97,10 @@ def teach(data: Path, output: Path, preset: Preset, *, seed: int = 0, device: st
     output = Path(output)
     check_rate(false_reject)
     check_model_output(output)
-    check_checkpoint_place(checkpoint_path(output))
     if resume:
         read_checkpoint(checkpoint_path(output))  # what is not there is said before the features are computed
+    else:
+        check_checkpoint_place(checkpoint_path(output))
     target = resolve_device(device)
     size = preset.network.image_size
     good = _from_bag(bag, size, progress, crop, bits) if bag else load_good_images(

@@ -287,8 +287,8 @@ def test_a_provider_that_is_listed_and_does_not_load_is_not_taken_for_a_gpu(expo
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
     for name, device in (("onnx", "cuda"), ("onnx", "cuda:1"), ("onnx-tensorrt", "auto"), ("onnx-tensorrt", "cuda")):
         with pytest.raises(InputError, match="did not load"):
-            open_graph(exported["onnx"], BACKENDS[name], device)
-    assert open_graph(exported["onnx"], BACKENDS["onnx"], "auto").device == "cpu"
+            open_graph(Graph.read(exported["onnx"]), BACKENDS[name], device)
+    assert open_graph(Graph.read(exported["onnx"]), BACKENDS["onnx"], "auto").device == "cpu"
 
 
 def test_a_machine_without_torch_inspects_with_onnx_runtime(exported, tmp_path):

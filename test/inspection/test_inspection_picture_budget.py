@@ -63,14 +63,14 @@ def test_a_camera_may_grow_but_not_by_nothing():
     budget = CameraBudget()
     budget.note((480, 640, 3))
     grown = stored(Image.new("L", (1280, 960)), "PNG")
-    assert compressed_to_rgb(grown, "png", budget.usual_pixels).shape == (960, 1280, 3)
+    assert compressed_to_rgb(grown, "png", usual_pixels=budget.usual_pixels).shape == (960, 1280, 3)
     far = Image.new("L", (4000, 3000))
     assert compressed_to_rgb(stored(far, "PNG"), "png").shape == (3000, 4000, 3)  # where its size is not known yet
     with pytest.raises(BadImage, match="the camera's largest so far had 307,200") as caught:
-        compressed_to_rgb(stored(far, "PNG"), "png", budget.usual_pixels)
+        compressed_to_rgb(stored(far, "PNG"), "png", usual_pixels=budget.usual_pixels)
     assert caught.value.cause == "too_large"
     photograph = Image.fromarray(np.random.default_rng(0).integers(0, 256, (3000, 4000), np.uint8))
-    assert compressed_to_rgb(stored(photograph, "JPEG"), "jpeg", budget.usual_pixels).shape == (3000, 4000, 3)
+    assert compressed_to_rgb(stored(photograph, "JPEG"), "jpeg", usual_pixels=budget.usual_pixels).shape == (3000, 4000, 3)
 
 
 def test_nothing_is_decoded_to_find_out():

@@ -19,6 +19,7 @@ from hetnet_ros.cli.main import main
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.replay.offline import replay_offline
 from hetnet_ros.inspection.artifact import card_from_values, load_artifact
+from hetnet_ros.inspection.card_bounds import check_card
 from hetnet_ros.inspection.bags import choose_topics, open_bag
 from hetnet_ros.inspection.image_conversion import BadImage, compressed_to_rgb, image_to_rgb, largest_sample
 from hetnet_ros.inspection.image_files import largest_sample as largest_in_file
@@ -223,4 +224,4 @@ def test_models_of_before_take_all_sixteen_bits(tiny_model):
 def test_a_card_with_a_depth_that_no_camera_has_is_refused(tiny_model, wrong):
     values = json.loads(json.dumps(dataclasses.asdict(load_artifact(tiny_model).card))) | {"sample_bits": wrong}
     with pytest.raises((ValueError, TypeError)):
-        card_from_values(values)
+        check_card(card_from_values(values))
