@@ -90,8 +90,10 @@ class Inspector(LifecycleNode):
         light = MutuallyExclusiveCallbackGroup()
         self._announcer = SolePublisher(self, self.resolve_topic_name("~/view"), "std_msgs/msg/Header")
         self.create_subscription(Header, "~/view", listening(self._on_view), 10, callback_group=light)
+        self._restrictor: SolePublisher | None = None
         if self._settings.accept_roi:
-            self.create_subscription(RegionOfInterest, "~/roi", self._pipeline.views.restrict, 1, callback_group=light)
+            self._restrictor = SolePublisher(self, self.resolve_topic_name("~/roi"), "sensor_msgs/msg/RegionOfInterest")
+            self.create_subscription(RegionOfInterest, "~/roi", listening(self._on_roi), 1, callback_group=light)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_service(SetBool, "~/enable", self._on_enable, callback_group=MutuallyExclusiveCallbackGroup())
@@ -280,14 +282,26 @@ class Inspector(LifecycleNode):
 
     def _connect(self) -> None:
         self._twin = twin_of(self)
+        if self._restrictor is not None:
+            self._restrictor.look()
         if self._outputs is not None:  # nothing is subscribed to before the first configure
             for source in self._sources:
                 source.connect()
             self._locator.connect(self._settings)
 
     def _deliver(self, message: Any, trouble: str, camera: str) -> None:
+        trouble = trouble or self._roi_crowd
         refusal = Refusal("two_publishers", trouble) if trouble else None
         self._pipeline.deliver(message, camera, Refusal("two_inspectors", self._twin) if self._twin else refusal)
+
+    @property
+    def _roi_crowd(self) -> str:
+        """One line on several publishers of ~/roi, of whom nobody knows which is to say what counts."""
+        return self._restrictor.crowd if self._restrictor is not None else ""
+
+    def _on_roi(self, message: RegionOfInterest, info: Any) -> None:
+        if not self._restrictor.trouble(info):
+            self._pipeline.views.restrict(message)
 
     def _on_view(self, message: Header, info: Any) -> None:
         self._pipeline.views.announce(message, self._announcer.trouble(info))
@@ -328,7 +342,7 @@ class Inspector(LifecycleNode):
             publishers=sum(source.publishers for source in self._sources),
             reliability=", ".join(dict.fromkeys(source.reliability for source in self._sources)),
             incompatible="; ".join(filter(None, (source.incompatible for source in self._sources))),
-            crowd="; ".join(filter(None, (*(source.crowd for source in self._sources), self._announcer.crowd))),
+            crowd="; ".join(filter(None, (*(source.crowd for source in self._sources), self._announcer.crowd, self._roi_crowd))),
             twin=self._twin,
             waited=waited,
             input_timeout=self._settings.input_timeout,

@@ -86,6 +86,23 @@ def test_a_region_is_told_and_ends_with_the_part(open_cell: Cell) -> None:
     assert whole.verdict == Inspection.REJECT and whole.region_source == "" and whole.roi.width == 128
 
 
+def test_of_two_that_restrict_neither_is_heeded_and_nothing_is_judged(open_cell: Cell) -> None:
+    """The second one makes the inspector look away from the hole."""
+    topic = f"{open_cell.name}/roi"
+    rightful, stray = (open_cell.node.create_publisher(RegionOfInterest, topic, 1) for _ in range(2))
+    wait_for(lambda: open_cell.node.count_subscribers(topic) and stray.get_subscription_count(), "the subscription of ~/roi")
+    wait_for(lambda: open_cell.inspect().reason == "two_publishers", "both to be seen")
+    stray.publish(LEFT)
+    for _ in range(3):
+        inspection = open_cell.inspect(open_cell.image(ruined()))
+        assert (inspection.verdict, inspection.reason) == (Inspection.UNCERTAIN, "two_publishers")
+    open_cell.diagnosis("input", lambda status: status.level == status.ERROR and "/roi" in status.message, "the error")
+    open_cell.node.destroy_publisher(stray)
+    whole = wait_for(lambda: (seen := open_cell.inspect(open_cell.image(ruined()))).reason != "two_publishers" and seen, "one to be left")
+    assert whole.verdict == Inspection.REJECT and whole.region_source == ""
+    open_cell.node.destroy_publisher(rightful)
+
+
 def test_a_region_ends_with_cleanup_and_with_all_zero(open_cell: Cell) -> None:
     restrict(open_cell, LEFT)
     assert not open_cell.inspect(open_cell.image(ruined())).defects
