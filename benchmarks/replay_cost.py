@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 

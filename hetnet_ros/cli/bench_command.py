@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from hetnet_ros.evaluation.output_files import check_output_file, write_file
+    from hetnet_ros.whole_files import check_output_file, write_file
     from hetnet_ros.inspection.benchmark import cold_start, sample_image, take_turns
     from hetnet_ros.inspection.part_inspector import PartInspector
 

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import json
 
-    from hetnet_ros.evaluation.output_files import check_output_file, write_file
+    from hetnet_ros.whole_files import check_output_file, write_file
     from hetnet_ros.evaluation.replay.compare import compare, load_result, parse_gate, to_json
     from hetnet_ros.own_files import check_outputs
 

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from hetnet_ros.evaluation.output_files import check_output_file
+    from hetnet_ros.whole_files import check_output_file
     from hetnet_ros.gpu_check.plan import Settings, chosen
     from hetnet_ros.gpu_check.record import OK
     from hetnet_ros.gpu_check.runner import Runner
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(args: argparse.Namespace, results: list) -> None:
-    from hetnet_ros.evaluation.output_files import write_file
+    from hetnet_ros.whole_files import write_file
     from hetnet_ros.gpu_check.markdown import to_markdown
     from hetnet_ros.gpu_check.record import as_values
 

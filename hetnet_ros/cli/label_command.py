@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from hetnet_ros.evaluation.output_files import check_output_file, check_output_folder
+    from hetnet_ros.whole_files import check_output_file, check_output_folder
     from hetnet_ros.inspection.bags import choose_topics, image_frames, open_bag
     from hetnet_ros.own_files import check_outputs
 

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from hetnet_ros.evaluation.output_files import check_output_file, check_output_folder, write_file
+    from hetnet_ros.whole_files import check_output_file, check_output_folder, write_file
     from hetnet_ros.own_files import OwnFiles, check_apart, check_outputs
 
     paths, problems = _expand(args.images)

@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from hetnet_ros.evaluation.output_files import check_output_file
+    from hetnet_ros.whole_files import check_output_file
     from hetnet_ros.evaluation.replay.label_files import find_label_file, read_labels
     from hetnet_ros.inspection.bags import choose_topics, open_bag, recorded_parts
     from hetnet_ros.own_files import check_outputs

@@ -6,6 +6,7 @@ lies in the cache under a name that changes with model, machine, device, threads
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -26,6 +27,7 @@ from hetnet_ros.inspection.benchmark import sample_image, take_turns
 from hetnet_ros.inspection.export_cache import CachedExports
 from hetnet_ros.inspection.private_cache import is_own, private_folder
 from hetnet_ros.user_files import MB, read_text
+from hetnet_ros.whole_files import write_file
 
 ROUNDS = 15
 
@@ -52,13 +54,8 @@ def choose_backend(model: Path, device: str = "auto", threads: int = 0) -> Choic
     if choice is not None:
         return choice
     choice = _measure(model, device, threads)
-    try:
-        part = remembered.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(dataclasses.asdict(choice)))
-        part.chmod(0o644)
-        os.replace(part, remembered)
-    except OSError:
-        pass  # a read-only home: it is measured again next time
+    with contextlib.suppress(InputError):  # a read-only home or a full disk: it is measured again next time
+        write_file(remembered, json.dumps(dataclasses.asdict(choice)))
     return choice
 
 

@@ -12,9 +12,7 @@ import base64
 import dataclasses
 import hashlib
 import json
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +29,8 @@ from hetnet_ros.inspection.card_bounds import check_card, check_parity
 from hetnet_ros.inspection.domain import MAX_REFERENCES
 from hetnet_ros.inspection.parity import Parity, shifted
 from hetnet_ros.own_files import OwnFiles
-from hetnet_ros.user_files import MB, read_bytes, reason
+from hetnet_ros.user_files import MB, read_bytes
+from hetnet_ros.whole_files import write_file
 
 FORMAT = "hetnet-export-3"
 OLDER = ("hetnet-export-1", "hetnet-export-2")
@@ -122,18 +121,14 @@ def write_exported(graph: Path, path: Path, description: Description, cache: boo
     own = None if cache else check_exported_place(path)
     parts = [file.read_bytes() for file in graph_files(graph)]
     text = _to_json(description, parts)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".onnx":
-            _replace(path, onnx_description.joined(parts[0], text))
-        else:
-            beside = _replace if own is None else lambda target, data: own.write(target.name, data)
-            xml, weights = parts
-            beside(path.with_suffix(".bin"), weights)
-            _replace(path, xml)
-            beside(path.with_suffix(".json"), text.encode())
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {reason(error)}") from None
+    if path.suffix == ".onnx":
+        write_file(path, onnx_description.joined(parts[0], text))
+        return
+    beside = write_file if own is None else lambda target, data: own.write(target.name, data)
+    xml, weights = parts
+    beside(path.with_suffix(".bin"), weights)
+    write_file(path, xml)
+    beside(path.with_suffix(".json"), text.encode())
 
 
 def read_exported(path: Path) -> Description:
@@ -286,15 +281,3 @@ def _from_base64(name: str, entry: dict) -> np.ndarray:
         raise ValueError(f"{name} has another shape")
     return array
 
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write ``path`` so that it is either the old file or the whole new one."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as part:
-        try:
-            part.write(data)
-            part.close()
-            os.chmod(part.name, 0o644)  # temporary files are private; a node may run as another user
-            os.replace(part.name, path)
-        finally:
-            if os.path.exists(part.name):
-                os.unlink(part.name)

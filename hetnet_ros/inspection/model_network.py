@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown

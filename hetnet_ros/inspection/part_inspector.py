@@ -13,7 +13,6 @@ from typing import Sequence
 
 import numpy as np
 
-from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import REFERENCES, ModelCard, load_artifact
 from hetnet_ros.inspection.backends.interface import AUTO, FILE, Backend, BackendKind, backend_kind
 from hetnet_ros.inspection.domain import Domain, MapSpread

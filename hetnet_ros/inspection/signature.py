@@ -18,6 +18,7 @@ from hetnet_ros import plain_json
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown
 from hetnet_ros.user_files import read_bytes, reason
+from hetnet_ros.whole_files import write_file
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -120,13 +121,7 @@ def sign(model: Path, digest: str, key: Ed25519PrivateKey) -> Path:
     signature = base64.b64encode(key.sign(_message(digest))).decode()
     text = json.dumps({"format": FORMAT, "model": digest[:16], "signature": signature}, indent=1) + "\n"
     path = signature_file(model)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text)
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"cannot write {shown(path)} ({reason(error)})") from None
+    write_file(path, text)
     return path
 
 

@@ -34,7 +34,7 @@ from hetnet_ros.nodes import parameters as inspector_parameters
 from hetnet_ros.nodes.company import twin_of
 from hetnet_ros.nodes.diagnostics import Health, diagnostic_statuses
 from hetnet_ros.nodes.image_source import ImageSource
-from hetnet_ros.nodes.loaded_model import LoadedModel, load_model
+from hetnet_ros.nodes.loaded_model import LoadedModel, check_alike, load_model
 from hetnet_ros.nodes.locator import Locator
 from hetnet_ros.nodes.outputs import Outputs
 from hetnet_ros.nodes.part_action import PartInspectionServer
@@ -158,6 +158,7 @@ class Inspector(LifecycleNode):
             path: load_model(path, *loading)
             for path in views.recipe.models
         }
+        check_alike([model, *views.models.values()])
         if self._outputs is None:
             self._outputs = Outputs(self)
             self._parts = PartInspectionServer(self, self._pipeline, lambda: self._settings, self._idle_reason)
@@ -237,6 +238,7 @@ class Inspector(LifecycleNode):
             model = load_model(
                 request.model_path, given.device, given.allow_cpu_fallback, given.threads, given.backend, given.public_key
             )
+            check_alike([model, *self._pipeline.views.models.values()])
             if self._pipeline.model is None:
                 raise InputError(f"the node became {self._state} while the model was loading; it was not taken")
             self._take_over(model, request.part_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Sequence
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import MOST_IN_NAME, one_line, shown
@@ -71,6 +71,17 @@ def load_model(path: str, device: str, allow_cpu_fallback: bool, threads: int, b
     if device == "cuda" and inspector.device == "cpu" and not fell_back:
         fell_back = "CUDA was asked for, but there is no usable GPU"
     return LoadedModel(path, inspector, time.monotonic() - started, fell_back)
+
+
+def check_alike(models: Sequence[LoadedModel]) -> None:
+    """Raise InputError where models that are to look at the same cameras read 16-bit values by other bits: one of them would see its
+    pictures too dark or too bright, and a picture that comes again would not be known again."""
+    first = models[0]
+    for other in models[1:]:
+        bits, others = (model.inspector.card.sample_bits for model in (first, other))
+        if bits != others:
+            raise InputError(f"model {first.path} reads 16-bit values by {bits} bits and {other.path} by {others}: teach them again with "
+                             "the same hetnet train --bits")
 
 
 def is_cuda_error(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hetnet_ros.evaluation.figures import Figures
 from hetnet_ros.evaluation.json_file import condition_values, metric_values, verdict_values
-from hetnet_ros.evaluation.output_files import write_file
+from hetnet_ros.whole_files import write_file
 from hetnet_ros.evaluation.replay.drift import Series
 from hetnet_ros.evaluation.replay.outcome import STAGES, FrameOutcome, Transport
 from hetnet_ros.evaluation.replay.rates import CONFIDENCE, ErrorRates, Rate

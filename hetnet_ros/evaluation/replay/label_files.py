@@ -16,7 +16,7 @@ from typing import Any
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 from hetnet_ros.evaluation.conditions import Condition
-from hetnet_ros.evaluation.output_files import write_file
+from hetnet_ros.whole_files import write_file
 from hetnet_ros.evaluation.replay.labels import FrameLabel, Labels, Span
 from hetnet_ros.inspection.bags.layout import storage_files
 from hetnet_ros.inspection.result import Box

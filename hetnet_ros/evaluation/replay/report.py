@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from hetnet_ros.evaluation.condition_section import condition_section
-from hetnet_ros.evaluation.output_files import write_file
+from hetnet_ros.whole_files import write_file
 from hetnet_ros.evaluation.page import document, html_table, tiles
 from hetnet_ros.evaluation.replay.charts import Line, Mark, histogram, line_chart
 from hetnet_ros.evaluation.replay.gallery_page import GALLERY_SCRIPT, GALLERY_STYLE, gallery

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.evaluation.output_files import check_output_file, check_output_folder, write_file
+from hetnet_ros.whole_files import check_output_file, check_output_folder, write_file
 
 unless_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 
