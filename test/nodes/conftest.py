@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import traceback
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -37,6 +38,18 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return SkippedFile.from_parent(parent, path=module_path) if NO_ROS and speaks_ros else None
 
 
+_raised: list[str] = []
+"""What callbacks raised out of the executor since the last look."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_raised_out_of_the_executor() -> Iterator[None]:
+    """An exception there ends a real node, so the test in which it comes fails."""
+    _raised.clear()
+    yield
+    assert not _raised, "\n".join(_raised)
+
+
 @pytest.fixture(scope="session")
 def executor() -> Iterator[Any]:
     """ROS in this process, with one executor that spins in a thread."""
@@ -52,6 +65,8 @@ def executor() -> Iterator[Any]:
                 return spinning.spin()
             except rclpy_implementation.InvalidHandle:  # a test destroyed a publisher just as the executor looked at it
                 continue
+            except Exception:  # of a callback; the thread must outlive it, or every later test waits in vain
+                _raised.append(traceback.format_exc())
 
     thread = threading.Thread(target=spin, daemon=True)
     thread.start()
