@@ -22,25 +22,21 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.lifecycle import NodeMixin as LifecycleNodeMixin
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import RegionOfInterest
-from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, one_line, shown
 from hetnet_ros.inspection.recipe import Recipe, load_recipe
-from hetnet_ros.inspection.stamp_rule import Refusal
 from hetnet_ros.nodes import parameters as inspector_parameters
-from hetnet_ros.nodes.company import twin_of
 from hetnet_ros.nodes.diagnostics import Health, diagnostic_statuses
 from hetnet_ros.nodes.image_source import ImageSource
 from hetnet_ros.nodes.loaded_model import LoadedModel, check_alike, load_model
 from hetnet_ros.nodes.locator import Locator
+from hetnet_ros.nodes.neighbours import Neighbours
 from hetnet_ros.nodes.outputs import Outputs
 from hetnet_ros.nodes.part_action import PartInspectionServer
 from hetnet_ros.nodes.pipeline import Pipeline
 from hetnet_ros.nodes.process import run_node
-from hetnet_ros.nodes.sole_publisher import SolePublisher, listening
 from hetnet_ros.nodes.watched_clock import WatchedClock
 from hetnet_ros.srv import LoadModel
 
@@ -74,7 +70,6 @@ class Inspector(LifecycleNode):
         self._activated = False
         self._expecting_since = time.monotonic()
         self._outputs: Outputs | None = None
-        self._twin = ""
         self._sources = [
             ImageSource(
                 self,
@@ -88,12 +83,8 @@ class Inspector(LifecycleNode):
             for camera in self._settings.cameras
         ]
         light = MutuallyExclusiveCallbackGroup()
-        self._announcer = SolePublisher(self, self.resolve_topic_name("~/view"), "std_msgs/msg/Header")
-        self.create_subscription(Header, "~/view", listening(self._on_view), 10, callback_group=light)
-        self._restrictor: SolePublisher | None = None
-        if self._settings.accept_roi:
-            self._restrictor = SolePublisher(self, self.resolve_topic_name("~/roi"), "sensor_msgs/msg/RegionOfInterest")
-            self.create_subscription(RegionOfInterest, "~/roi", listening(self._on_roi), 1, callback_group=light)
+        views = self._pipeline.views
+        self._neighbours = Neighbours(self, light, views.announce, views.restrict if self._settings.accept_roi else None)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_service(SetBool, "~/enable", self._on_enable, callback_group=MutuallyExclusiveCallbackGroup())
@@ -283,30 +274,14 @@ class Inspector(LifecycleNode):
     # ---- input and health --------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        self._twin = twin_of(self)
-        if self._restrictor is not None:
-            self._restrictor.look()
+        self._neighbours.look()
         if self._outputs is not None:  # nothing is subscribed to before the first configure
             for source in self._sources:
                 source.connect()
             self._locator.connect(self._settings)
 
     def _deliver(self, message: Any, trouble: str, camera: str) -> None:
-        trouble = trouble or self._roi_crowd
-        refusal = Refusal("two_publishers", trouble) if trouble else None
-        self._pipeline.deliver(message, camera, Refusal("two_inspectors", self._twin) if self._twin else refusal)
-
-    @property
-    def _roi_crowd(self) -> str:
-        """One line on several publishers of ~/roi, of whom nobody knows which is to say what counts."""
-        return self._restrictor.crowd if self._restrictor is not None else ""
-
-    def _on_roi(self, message: RegionOfInterest, info: Any) -> None:
-        if not self._restrictor.trouble(info):
-            self._pipeline.views.restrict(message)
-
-    def _on_view(self, message: Header, info: Any) -> None:
-        self._pipeline.views.announce(message, self._announcer.trouble(info))
+        self._pipeline.deliver(message, camera, self._neighbours.refusal(trouble))
 
     @property
     def _topics(self) -> str:
@@ -314,8 +289,8 @@ class Inspector(LifecycleNode):
 
     def _idle_reason(self) -> tuple[str, str]:
         """Reason and detail why no part is inspected; both empty while it is."""
-        if self._twin:
-            return "two_inspectors", self._twin
+        if self._neighbours.twin:
+            return "two_inspectors", self._neighbours.twin
         if not self._activated:
             return "inspector_inactive", f"the inspector is {self._state}"
         return ("", "") if self._enabled else ("inspector_inactive", "inspection is paused by ~/enable")
@@ -344,8 +319,8 @@ class Inspector(LifecycleNode):
             publishers=sum(source.publishers for source in self._sources),
             reliability=", ".join(dict.fromkeys(source.reliability for source in self._sources)),
             incompatible="; ".join(filter(None, (source.incompatible for source in self._sources))),
-            crowd="; ".join(filter(None, (*(source.crowd for source in self._sources), self._announcer.crowd, self._roi_crowd))),
-            twin=self._twin,
+            crowd="; ".join(filter(None, (*(source.crowd for source in self._sources), *self._neighbours.crowds))),
+            twin=self._neighbours.twin,
             waited=waited,
             input_timeout=self._settings.input_timeout,
             counts=counts,
