@@ -6,6 +6,7 @@ and a planner that halts is told to go on, as a person does who has looked.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -59,6 +60,7 @@ class Line:
     """The processes by name, their commands, and what was seen of them.
 
     ended: names of processes that ended though nobody ended them, with their codes.  logs: folder of what they print.
+    more: further words of a command, asked for at each start.
     """
 
     commands: dict[str, list[str]]
@@ -66,11 +68,17 @@ class Line:
     running: dict[str, subprocess.Popen] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
     expected: set[str] = field(default_factory=set)
+    more: dict[str, Callable[[], list[str]]] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.RLock)
 
-    def start(self, name: str, *more: str, label: str = "") -> None:
+    @property
+    def names(self) -> list[str]:
+        """Of the line's nodes."""
+        return [command[command.index("run") + 1] for command in self.commands.values()]
+
+    def start(self, name: str, label: str = "") -> None:
         """Start ``name``; label: a further process of the same command."""
-        key = label or name
+        key, more = label or name, self.more.get(name, list)()
         with self.lock, (self.logs / f"{key}.log").open("ab") as log:
             self.running[key] = subprocess.Popen([*self.commands[name], *more], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
             self.expected.discard(key)
@@ -141,6 +149,14 @@ def make_line(row: Row, model: Path, backend: str, folder: Path) -> Line:
         "planner": node_command("reject_planner", {}, cell_file=cell, autostart="true")}, folder)
 
 
+def spin_until_shutdown(executor: Any) -> None:
+    """Spin on this thread until the context ends."""
+    from rclpy.executors import ExternalShutdownException
+
+    with contextlib.suppress(ExternalShutdownException):
+        executor.spin()
+
+
 class Operator:
     """Listens to the planner, tells it to go on, sets faults.  One thread of its own spins; ``close`` ends it."""
 
@@ -151,7 +167,7 @@ class Operator:
         from rclpy.qos import DurabilityPolicy, QoSProfile
         from std_msgs.msg import String
 
-        from hetnet_ros.msg import PartOutcome
+        from hetnet_ros.msg import Inspection, PartOutcome
         from hetnet_ros.nodes.process import prepare_environment
 
         prepare_environment()
@@ -159,16 +175,19 @@ class Operator:
         self.node = Node("operator", namespace=NAMESPACE)
         latched = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.outcomes: list[Any] = []
-        self.state, self.state_changes = "", 0
+        self.states: list[str] = [""]
+        self._judged = float("-inf")
+        self.node.create_subscription(Inspection, "inspector/inspection", self._on_inspection, 5)
         self.node.create_subscription(PartOutcome, "reject_planner/outcome", self._on_outcome, latched)
         self.node.create_subscription(String, "reject_planner/state", self._on_state, latched)
         self._clients: dict[str, Any] = {}
         self._acted = 0.0
         self.told = 0
+        self.strays: list[Any] = []
         self._known: set[tuple[int, int, int]] = set()
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
+        self._thread = threading.Thread(target=spin_until_shutdown, args=(self._executor,), daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -184,8 +203,22 @@ class Operator:
             self._known.add(key)
             self.outcomes.append(message)
 
+    def _on_inspection(self, message: Any) -> None:
+        if message.reason not in ("two_inspectors", "two_publishers"):
+            self._judged = time.monotonic()
+
+    def all_back(self, since: float, names: list[str]) -> bool:
+        """Whether each of the line's nodes is there once and a picture was judged after that time (monotonic, s)."""
+        there = [name for name, namespace in self.node.get_node_names_and_namespaces() if namespace == NAMESPACE]
+        return self._judged > since and all(there.count(name) == 1 for name in names)
+
     def _on_state(self, message: Any) -> None:
-        self.state, self.state_changes = message.data, self.state_changes + 1
+        self.states.append(message.data)
+
+    @property
+    def state(self) -> str:
+        """The planner's, as far as it has been told."""
+        return self.states[-1]
 
     def call(self, kind: type, name: str, **fields: Any) -> Any:
         """A future, or None where nobody offers the service."""

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from fire import teach_line
-from fire_line import NAMESPACE, Line, Row, node_command, wait_for
+from fire_line import NAMESPACE, Line, Row, node_command, spin_until_shutdown, wait_for
 from node_latency import isolate
 
 PERIOD = 10.0
@@ -98,28 +98,36 @@ class Visitor:
         self.node.create_subscription(Inspection, "inspector/inspection", self._note, 20)
         self._goals = ActionClient(self.node, InspectPart, "inspector/inspect_part")
         self._switch, self._kind = self.node.create_client(LoadModel, "inspector/load_model"), LoadModel
+        self.node.create_timer(1.0, self._act)  # on the thread that spins: what it destroys is not waited for then
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
+        self._thread = threading.Thread(target=spin_until_shutdown, args=(self._executor,), daemon=True)
         self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
 
     def close(self) -> None:
         import rclpy
 
         self._executor.shutdown(2.0)
         rclpy.try_shutdown()
+        self._thread.join(5.0)
 
     def _note(self, message: Any) -> None:
         stamp = message.header.stamp
         self.latencies.append((self.node.get_clock().now().nanoseconds - stamp.sec * 10**9 - stamp.nanosec) / 1e6)
 
-    def act(self) -> None:
-        """One thing, drawn by chance."""
+    def _act(self) -> None:
+        """One thing, or none, drawn by chance."""
         from sensor_msgs.msg import Image
 
         from hetnet_ros.action import InspectPart
 
         what = self._rng.random()
+        if what > 0.9:
+            return
         if what < 0.5 and self._goals.server_is_ready():
             goal = InspectPart.Goal(min_views=1, max_views=2)
             goal.timeout.sec = 10
@@ -141,14 +149,13 @@ def run(arguments: argparse.Namespace, line: Line, visitor: Visitor) -> tuple[li
     inspector = line.running["inspector"]
     if not wait_for(lambda: len(visitor.latencies) > 5, 180.0):
         raise SystemExit(f"no verdict came; see {line.logs}")
-    begun, readings, rng = time.monotonic(), [], np.random.default_rng(arguments.seed)
+    begun, readings = time.monotonic(), []
     while (hours := (time.monotonic() - begun) / 3600) < arguments.hours:
-        until = time.monotonic() + PERIOD
-        while time.monotonic() < until:
-            time.sleep(float(rng.uniform(0.2, 2.0)))
-            visitor.act()
+        time.sleep(PERIOD)
         if inspector.poll() is not None:
             return readings, False
+        if not visitor.alive:
+            raise SystemExit("the visitor has ended, and what was measured would be a quiet node")
         latencies, visitor.latencies = visitor.latencies, []
         readings.append(Reading(round(hours, 4), *read_process(inspector.pid), float(np.median(latencies)) if latencies else float("nan")))
         if len(readings) % (6 * _BLOCK // 5) == 0:

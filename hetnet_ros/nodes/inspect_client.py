@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from action_msgs.msg import GoalStatus
+from action_msgs.srv import CancelGoal
 from builtin_interfaces.msg import Duration as DurationMessage
 from rclpy.node import Node
 from rclpy.time import Time
@@ -44,6 +45,8 @@ class InspectClient:
         self._node, self._caller, self._available, self._margin = node, caller, available, margin_m
         self._name = f"{inspector}/inspect_part"
         self._client = SoleActionClient(node, InspectPart, self._name, node.resolve_service_name(inspector))
+        self._cancel = node.create_client(CancelGoal, f"{self._name}/_action/cancel_goal")
+        self._cleared = False
         self._view = node.create_publisher(Header, f"{inspector}/view", 10)
         self._announcers = SolePublisher(node, node.resolve_topic_name(f"{inspector}/view"), "std_msgs/msg/Header")
 
@@ -76,12 +79,20 @@ class InspectClient:
         done: list[str] = []
         try:
             self._caller.wait(self._view.get_subscription_count, self._available, "a subscriber of ~/view", "absent")
+            self._clear()
             sent = self._caller.begin(
                 self._client, goal, self._name, self._available, lambda m: done.append(m.feedback.last_view.view_id)
             )
         except CallFailed as error:
             raise InspectionFailed(_REASONS[error.kind], str(error)) from error
         return _Inspection(self._node, self._view, sent, part_id, done, self._margin)
+
+    def _clear(self) -> None:
+        """Cancel, once, what a planner before this one has left: the inspector takes parts one after another, and a goal whose
+        client was killed would wait for its views until its time is over."""
+        if not self._cleared:
+            self._caller.service(self._cancel, CancelGoal.Request(), self._available, self._available)  # all zero: every goal
+            self._cleared = True
 
 
 class _Inspection:

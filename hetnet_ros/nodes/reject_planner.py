@@ -42,6 +42,7 @@ DECLARATIONS = (
     Declaration("cell_file", "", "YAML file that describes the cell; empty: the package's config/cell.yaml.", frozen="always"),
     Declaration("recipe", "", "Recipe of that file to inspect by; empty: its only one.", frozen="always"),
     Declaration("parts", 0, "Parts to take; 0: until ~/stop.", low=0, high=2**31 - 1, frozen="always"),
+    Declaration("first_number", 0, "Number of the first part: where counting goes on after a restart.", low=0, high=2**31 - 1, frozen="always"),
     Declaration("autostart", False, "Begin at once instead of waiting for ~/start.", frozen="always"),
 )
 
@@ -73,7 +74,8 @@ class RejectPlanner(Node):
         self.cell = load_cell(given["cell_file"] or config_path("cell.yaml"))
         self._recipe = self.cell.recipe(given["recipe"])
         self._recipe_name = next(name for name, recipe in self.cell.recipes.items() if recipe is self._recipe)
-        self._parts = given["parts"]
+        self._number = given["first_number"]
+        self._end = self._number + given["parts"] if given["parts"] else None
         self.arm = make_arm(self, self._caller, self.cell)
         self._hand = Hand(self.arm, self.cell)
         self._inspector = InspectClient(
@@ -83,7 +85,7 @@ class RejectPlanner(Node):
         self._states = self.create_publisher(String, "~/state", LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._running = given["autostart"]
-        self._state, self._line, self._number = State.IDLE, "", 0
+        self._state, self._line = State.IDLE, ""
         self._counts = dict.fromkeys(Destination, 0)
         self.create_service(Trigger, "~/start", self._on_start)
         self.create_service(Trigger, "~/stop", self._on_stop)
@@ -114,8 +116,8 @@ class RejectPlanner(Node):
                 response.success, response.message = False, self._line
             elif self._running:
                 response.message = "it is running already"
-            elif self._parts and self._number >= self._parts:
-                response.success, response.message = False, f"all {self._parts} parts are done"
+            elif self._all_done:
+                response.success, response.message = False, "all parts are done"
             else:
                 self._looked_after()
                 self._running = True
@@ -133,6 +135,10 @@ class RejectPlanner(Node):
             else:
                 response.message = f"the planner is {self._state.value}, not halted: it knows what is in hand"
         return response
+
+    @property
+    def _all_done(self) -> bool:
+        return self._end is not None and self._number >= self._end
 
     def _looked_after(self) -> None:
         """A person has looked at whatever was wrong.  The lock is held."""
@@ -162,14 +168,14 @@ class RejectPlanner(Node):
                 told, self._told, number = self._told, None, self._number
             if told is not None:
                 line = self._put_away() if told else ""
-                self._tell(State.HALTED if line else State.IDLE, line or f"{self._number} parts done")
+                self._tell(State.HALTED if line else State.IDLE, line or f"{sum(self._counts.values())} parts done")
                 continue
             stamp, started = self.get_clock().now(), time.monotonic()
             outcome = cycle.run(number)
             with self._wake:
                 self._number = number + 1
                 self._counts[outcome.destination] += 1
-                if outcome.halted or (self._parts and self._number >= self._parts):
+                if outcome.halted or self._all_done:
                     self._running = False
                 if self._ending:
                     return
@@ -180,7 +186,7 @@ class RejectPlanner(Node):
             except Exception:  # the part is where it is; a lost report must not end the planner silently
                 self.get_logger().error(f"an outcome could not be published\n{traceback.format_exc()}")
             if idle:
-                self._tell(State.IDLE, f"{self._number} parts done")
+                self._tell(State.IDLE, f"{sum(self._counts.values())} parts done")
 
     def _learn_hand(self) -> bool:
         """Whether it is known now that no part is in hand, and that this is the only planner of its name."""

@@ -94,6 +94,15 @@ def test_a_good_part_after_one_whose_inspection_ended_at_the_first_view_is_good(
         assert destination(outcome) == "GOOD", f"{outcome.reason}: {outcome.detail}"
 
 
+def test_a_goal_that_a_killed_planner_left_does_not_hold_up_the_next_one(line: Any) -> None:
+    plan, cell, _ = line
+    left = PartClient(cell).send(view_ids=["top", "side"], wait_for_view=True, timeout=60.0)
+    plan.planner._inspector._cleared = False  # as in a planner that has just been started
+    outcome = plan.take_part()
+    assert destination(outcome) == "GOOD", f"{outcome.reason}: {outcome.detail}"
+    assert left.result().reason == "cancelled"
+
+
 @pytest.mark.parametrize("fault", ["lens_cap", "wrong_part"])
 def test_a_fault_of_the_cell_keeps_good_parts_out_of_the_good_bin(line: Any, fault: str) -> None:
     plan, _, camera = line
