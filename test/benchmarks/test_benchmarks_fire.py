@@ -1,0 +1,58 @@
+"""The line under fire, two minutes of it: ``benchmarks/fire.py`` with a model taught in seconds.
+
+How many good parts come through says little of such a model; that none of the promises breaks says much.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MINUTES = 2.0
+
+
+@pytest.fixture(scope="module")
+def fire(source_root: Path, tmp_path_factory: Any) -> tuple[dict[str, Any], str]:
+    """The figures that were written, and what was printed."""
+    if not (source_root / "benchmarks").is_dir():
+        pytest.skip("installed without the benchmarks")
+    folder = tmp_path_factory.mktemp("fire")
+    figures = folder / "fire.json"
+    command = [sys.executable, "benchmarks/fire.py", "--minutes", str(MINUTES), "--parts", "1000", "--images", "15", "--steps", "30",
+               "--width", "320", "--keep", str(folder / "line"), "--json", str(figures)]
+    done = subprocess.run(command, cwd=source_root, env=os.environ, capture_output=True, text=True, timeout=900)
+    assert figures.exists(), done.stdout + done.stderr
+    return json.loads(figures.read_text()), f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+
+
+def test_no_defective_part_is_in_the_good_bin(fire: Any) -> None:
+    figures, printed = fire
+    assert sum(figures["defective"].values()) > 0, printed
+    assert figures["breaches"] == [], printed
+
+
+def test_every_part_that_is_not_good_has_a_reason(fire: Any) -> None:
+    figures, printed = fire
+    assert figures["unreasoned"] == 0, printed
+
+
+def test_nothing_hangs_ends_by_itself_or_prints_a_traceback(fire: Any) -> None:
+    figures, printed = fire
+    assert (figures["hangs"], figures["ended"], figures["tracebacks"]) == ([], [], []), printed
+    assert sum(figures["kinds"].values()) > 3, printed
+
+
+def test_figures_of_several_runs_add_up(source_root: Path, fire: Any, tmp_path: Path) -> None:
+    figures, _ = fire
+    one = tmp_path / "one.json"
+    one.write_text(json.dumps({**figures, "breaches": ["part 3"]}))
+    done = subprocess.run([sys.executable, "benchmarks/fire.py", "--sum", str(one), str(one)], cwd=source_root, env=os.environ,
+                          capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr == ""
+    assert f"2 of {2 * sum(figures['defective'].values())} defective parts in GOOD" in done.stdout
