@@ -56,21 +56,21 @@ class Fault:
 
 def proxy_fault(text: str) -> Fault:
     """A fault of the proxy's, by its parameter."""
-    return Fault(text.partition(":")[0], text, lambda line, operator: operator.set("fault_proxy", "fault", text),
+    return Fault("corrupt" if text.startswith("truncate") else text.partition(":")[0], text, lambda line, operator: operator.set("fault_proxy", "fault", text),
                  lambda line, operator: operator.set("fault_proxy", "fault", "none"))
 
 
 def killed(name: str) -> Fault:
-    return Fault(f"kill {name}", f"kill {name}", lambda line, operator: line.signal(name, signal.SIGKILL), process=True)
+    return Fault("kill", f"kill {name}", lambda line, operator: line.signal(name, signal.SIGKILL), process=True)
 
 
 def stopped(name: str, seconds: float) -> Fault:
-    return Fault(f"stop {name}", f"stop {name} {seconds:g} s", lambda line, operator: line.signal(name, signal.SIGSTOP),
+    return Fault("stop", f"stop {name} {seconds:g} s", lambda line, operator: line.signal(name, signal.SIGSTOP),
                  lambda line, operator: line.signal(name, signal.SIGCONT), seconds)
 
 
 def restarted(name: str) -> Fault:
-    return Fault(f"restart {name}", f"restart {name}", lambda line, operator: line.signal(name, signal.SIGINT), process=True)
+    return Fault("restart", f"restart {name}", lambda line, operator: line.signal(name, signal.SIGINT), process=True)
 
 
 def _stray_region(line: Line, operator: Operator) -> None:
@@ -309,6 +309,7 @@ def main() -> int:
     if arguments.sum:
         return report(sum(map(read_tally, arguments.sum), Tally()))
     isolate()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # where a script started it, it would be ignored, by its processes too
     row = Row("front", arguments.seed, arguments.width, arguments.width * 3 // 4)
     with tempfile.TemporaryDirectory(prefix="hetnet_fire_") as temporary:
         folder = arguments.keep or Path(temporary)
