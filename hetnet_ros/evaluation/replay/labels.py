@@ -98,9 +98,13 @@ class Labels:
     def check_masks(self) -> None:
         """Look through all masks before the work; raises InputError where one cannot be read or marks nothing, or most of them mark
         what is good."""
+        check_marks((path, read_mask(path)) for path in self.mask_paths)
+
+    @cached_property
+    def mask_paths(self) -> tuple[Path, ...]:
+        """The masks of what is defective, each once."""
         labels = [span.label for span in (*self.frames, *self.stamps)] + [label for _, label in self.parts]
-        paths = dict.fromkeys(label.mask_path for label in labels if label.is_defective and label.mask_path is not None)
-        check_marks((path, read_mask(path)) for path in paths)
+        return tuple(dict.fromkeys(label.mask_path for label in labels if label.is_defective and label.mask_path is not None))
 
     @cached_property
     def axes(self) -> tuple[str, ...]:
