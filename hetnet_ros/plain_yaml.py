@@ -2,7 +2,8 @@
 
 A few hundred bytes of aliases stand for billions of values, and a hundred thousand brackets run over the stack of the parser in C,
 which kills the process.  So the events, which come one by one and cost nothing, are looked through before anything is built of
-them.  What YAML 1.1 reads as a date or as minutes and seconds stays text, since nothing here has such a value.
+them.  What YAML 1.1 reads as a date or as minutes and seconds stays text, since nothing here has such a value, and keys are names as
+they are written, since ``010``, ``1_0`` and ``no`` name views, parts and topics, and ``8``, ``10`` and ``False`` would name others.
 """
 
 from __future__ import annotations
@@ -99,8 +100,14 @@ class _Loader(_C_OR_PYTHON):  # type: ignore[misc, valid-type]
         return value
 
     def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict:
-        keys = [self.construct_object(key, deep=True) for key, _ in getattr(node, "value", [])
-                if isinstance(key, yaml.ScalarNode) and key.tag != f"{_CORE}merge"]
+        pairs = getattr(node, "value", [])
+        for key, _ in pairs:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a list or mapping is no key", key.start_mark)
+            if key.tag == f"{_CORE}merge":
+                raise yaml.constructor.ConstructorError(None, None, "<< hides keys: write out what it stands for", key.start_mark)
+            key.tag = f"{_CORE}str"  # a name, as it is written: the view 010 is not 8, and no is not False
+        keys = [key.value for key, _ in pairs]
         if len(set(keys)) < len(keys):
             twice = collections.Counter(keys).most_common(1)[0][0]
             raise yaml.constructor.ConstructorError(None, None, f"the key {shown(repr(twice), 60)} is given twice", node.start_mark)

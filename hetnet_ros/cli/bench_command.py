@@ -17,6 +17,8 @@ Times are for one 640x480 image, 8-bit pixels in to verdict and defects out; bac
 the memory are those of a process of their own.  Other programs on the machine show in p95 and p99."""
 
 FORMAT = "hetnet-bench-1"
+MOST_THREADS = 256
+"""As of the inspector; a thread takes megabytes before it does anything."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,11 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from hetnet_ros.whole_files import check_output_file, write_file
+    from hetnet_ros.inspection.exported import model_files
+    from hetnet_ros.own_files import check_outputs
     from hetnet_ros.inspection.benchmark import cold_start, sample_image, take_turns
     from hetnet_ros.inspection.part_inspector import PartInspector
 
     if args.rounds < 1 or args.threads < 0:
         raise InputError(f"--rounds is {args.rounds} and --threads {args.threads}: give at least 1 and 0")
+    if args.threads > MOST_THREADS:
+        raise InputError(f"--threads is {args.threads}: use 0 to {MOST_THREADS}")
+    check_outputs({"--json": args.json}, model_files(args.model))
     check_output_file(args.json)
     given = args.backend or ["auto"]
     names = _names(args.model, given, args.device)

@@ -29,6 +29,11 @@ def run(args: argparse.Namespace) -> int:
     if args.data is None and args.defects is None and args.false_reject is None:
         raise InputError("nothing to change: give DATA, --false-reject or --defects")
 
+    from hetnet_ros.inspection.exported import model_files
+    from hetnet_ros.own_files import check_outputs
+
+    check_outputs({"-o": args.output}, model_files(args.model))
+
     from hetnet_ros.learning.recalibrate import recalibrate
 
     report = recalibrate(args.model, args.output, args.data, args.defects, args.false_reject, args.device,

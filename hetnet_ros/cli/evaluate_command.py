@@ -54,12 +54,13 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.evaluation.datasets import open_dataset
     from hetnet_ros.whole_files import check_output_file, check_output_folder
     from hetnet_ros.evaluation.truth import check_truth
+    from hetnet_ros.inspection.exported import model_files
     from hetnet_ros.own_files import check_apart, check_outputs
 
     dataset = open_dataset(args.data)
     conditions = find_conditions(dataset, args.conditions, args.condition_pattern)
     files = [path for image in dataset.images for path in (image.path, *image.mask_paths)]
-    check_outputs({"--json": args.json, "--report": args.report}, [args.model, args.conditions, *files])
+    check_outputs({"--json": args.json, "--report": args.report}, [*model_files(args.model), args.conditions, *files])
     check_output_file(args.json)
     check_output_file(args.report)
     if args.maps is not None:

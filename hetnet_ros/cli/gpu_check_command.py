@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from hetnet_ros.whole_files import check_output_file
+    from hetnet_ros.own_files import check_outputs
     from hetnet_ros.gpu_check.plan import Settings, chosen
     from hetnet_ros.gpu_check.record import OK
     from hetnet_ros.gpu_check.runner import Runner
@@ -56,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     device = _device(args.device)
     if args.data is not None and not args.data.is_dir():
         raise InputError(f"--data {args.data} is no folder: give one of good images, or a labelled data set")
+    check_outputs({"--json": args.json, "--markdown": args.markdown}, ())
     for path in (args.json, args.markdown):
         check_output_file(path)
     with interrupts.sigterm_as_well(), tempfile.TemporaryDirectory(prefix="hetnet_gpu_check_") as work:

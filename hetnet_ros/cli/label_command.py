@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from hetnet_ros.whole_files import check_output_file, check_output_folder
+    from hetnet_ros.evaluation.replay.labels import check_label
     from hetnet_ros.inspection.bags import choose_topics, image_frames, open_bag
     from hetnet_ros.own_files import check_outputs
 
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{args.output} is there already: give another name, or --force to replace it")
     if args.output and args.output.suffix.lower() not in (".json", ".csv"):
         raise InputError(f"{args.output}: labels are .json or .csv; give such a name")
+    check_label(args.all or "", "--all")
     check_output_file(args.output)
     check_output_folder(args.extract)
     own = None if args.extract is None else _place_for_frames(args.extract)

@@ -66,6 +66,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 2 bad usage or input, 130 interrupted."""
+    _fill_closed_streams()
     interrupts.watch_sigint()
     _print_anything()
     try:
@@ -91,6 +92,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stop.code, str):
             raise
         return stop.code or 0
+
+
+def _fill_closed_streams() -> None:
+    """Put the null device where the caller closed standard input, output or errors (``>&-``): else the next file that is opened, perhaps
+    a model that is being written, gets that number, and what a library prints goes into it."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            with contextlib.suppress(OSError):
+                opened = os.open(os.devnull, os.O_RDWR)
+                if opened != number:
+                    os.dup2(opened, number)
+                    os.close(opened)
+                os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))
 
 
 def _print_anything() -> None:

@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.whole_files import check_output_file
     from hetnet_ros.evaluation.replay.label_files import find_label_file, read_labels
     from hetnet_ros.inspection.bags import choose_topics, open_bag, recorded_parts
+    from hetnet_ros.inspection.exported import model_files
     from hetnet_ros.own_files import check_outputs
 
     _check(args)
@@ -81,7 +82,8 @@ def run(args: argparse.Namespace) -> int:
     topics = choose_topics(bag, args.topic or ([labels.topic] if labels and labels.topic else []))
     if args.live and len(topics) > 1:
         raise InputError("--live plays one topic; give one --topic, and run the command once for each camera")
-    check_outputs({"--json": args.json, "--report": args.report}, [args.model, label_file, *bag.files])
+    masks = labels.mask_paths if labels else ()
+    check_outputs({"--json": args.json, "--report": args.report}, [*model_files(args.model), label_file, *masks, *bag.files])
     check_output_file(args.json)
     check_output_file(args.report)
 

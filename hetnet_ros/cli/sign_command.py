@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     key = signature.read_private_key(args.key)
     digests = [_digest(model) for model in args.models]  # all are read before one is signed
+    for model in args.models:
+        signature.check_signature_place(signature.signature_file(model))
     for model, digest in zip(args.models, digests):
         print(f"{signature.sign(model, digest, key)}: signature of model {digest[:16]}")
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hetnet_ros.cli import interrupts
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 
 SUMMARY = "teach a part from defect-free images"
 
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.learning.checkpoint import checkpoint_path
     from hetnet_ros.learning.preset import load_preset
     from hetnet_ros.learning.teach import teach
+    from hetnet_ros.own_files import check_outputs
 
     preset = load_preset(args.preset)
     if args.large_defects:
@@ -71,12 +73,16 @@ def run(args: argparse.Namespace) -> int:
     preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, **changes))
     if not 0 <= args.seed < 2**31:
         raise InputError(f"--seed is {args.seed}: use 0 to {2**31 - 1}")
+    if args.name is not None and not fits_name(args.name):
+        raise InputError(f"--name {shown(args.name, 60)!r} is no name: give at most {MOST_IN_NAME} printable characters")
     crop = Crop(*args.crop) if args.crop else Crop()
+    weight_files = _weight_files(args.weights, preset)
+    check_outputs({"-o": args.output}, map(Path, weight_files.values()))
     bag = _bag_source(args)
     try:
         with interrupts.sigterm_as_well():
             report = teach(args.data, args.output, preset, seed=args.seed, device=args.device, part_name=args.name,
-                           resume=args.resume, weight_files=_weight_files(args.weights),
+                           resume=args.resume, weight_files=weight_files,
                            paths=_images_of_known_set(args.data), bag=bag,
                            false_reject=FALSE_REJECT if args.false_reject is None else args.false_reject, crop=crop,
                            bits=args.bits)
@@ -152,11 +158,14 @@ def _images_of_known_set(data: Path) -> list[Path] | None:
         return None  # no known set: the folder is then refused for holding no images
 
 
-def _weight_files(options: list[str]) -> dict[str, str]:
-    files = {}
+def _weight_files(options: list[str], preset) -> dict[str, str]:
+    files: dict[str, str] = {}
+    teachers = (preset.network.cnn.model, preset.network.transformer.model)
     for option in options:
         model, equals, path = option.partition("=")
         if not equals or not model or not path:
             raise InputError(f"--weights {option}: write TEACHER=FILE, for instance tf_efficientnet_lite0=lite0.safetensors")
+        if model not in teachers or model in files:
+            raise InputError(f"--weights {shown(option)}: give a file once for {teachers[0]} or {teachers[1]}, the preset's teachers")
         files[model] = path
     return files

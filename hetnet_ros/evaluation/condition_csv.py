@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Iterator
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.evaluation.conditions import Condition, Conditions
+from hetnet_ros.evaluation.conditions import MOST_AXES, Condition, Conditions
 from hetnet_ros.evaluation.datasets import LabelledDataset
 from hetnet_ros.foreign_text import fits_name
 from hetnet_ros.user_files import read_text
@@ -62,6 +62,8 @@ def _axes(path: Path, header: list[str]) -> tuple[str, ...]:
         raise InputError(
             f"{path}, line 1: {header} must be '{_KEY}' and at least one axis, each with a name of its own"
         )
+    if len(axes) > MOST_AXES:
+        raise InputError(f"{path}, line 1: there are {len(axes)} axes, and at most {MOST_AXES} are read: leave out what is no condition")
     return axes
 
 

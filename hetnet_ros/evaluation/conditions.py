@@ -13,6 +13,8 @@ from pathlib import Path
 from hetnet_ros.inspection.image_files import natural_order
 
 _LEVELS = ("high", "mid", "low")
+MOST_AXES = 50
+"""Each is a table of its own; a file with thousands would take minutes and a report that nobody reads."""
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,8 @@ def _header(path: Path) -> tuple[tuple[int, int], int] | None:
                 # Pillow decodes all of a PNG to look for a tag that it has not met yet.
                 told = image.format != "PNG" or {"exif", "Raw profile type exif"} & image.info.keys()
                 orientation = image.getexif().get(_ORIENTATION, 1) if told else 1
-                return (image.height, image.width), orientation if orientation in range(1, 9) else 1
+                # Of a TIFF Pillow gives the size as turned.
+                shape = (image.tag_v2[257], image.tag_v2[256]) if image.format == "TIFF" else (image.height, image.width)
+                return shape, orientation if orientation in range(1, 9) else 1
     except Exception:  # Pillow raises many types on bad data; reading the file says more
         return None

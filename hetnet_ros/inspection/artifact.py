@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from hetnet_ros import plain_json
 from hetnet_ros.configuration import from_mapping
 from hetnet_ros.errors import InputError
-from hetnet_ros.foreign_text import shown
+from hetnet_ros.foreign_text import MOST_IN_NAME, shown
 from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.card_bounds import check_card
 from hetnet_ros.inspection.crop import Crop
@@ -112,8 +112,10 @@ class Artifact:
 def save_artifact(path: Path, card: ModelCard, tensors: dict[str, Tensor]) -> str:
     """Write the model atomically and return its model_id.
 
+    Names that came from paths are made printable, since bytes that are no UTF-8 could not be read again.
     Raises InputError where it cannot be written, or holds numbers with which it would not be read again.
     """
+    card = dataclasses.replace(card, part_name=_as_name(card.part_name), preset=_as_name(card.preset))
     try:
         check_card(card)
     except ValueError as error:
@@ -168,7 +170,11 @@ def card_from_values(values: dict) -> ModelCard:
         network["local_targets"] = 3 if network.pop("local_target", True) else 0
         values["network"] = network
     card = from_mapping(ModelCard, values, "card")
-    return dataclasses.replace(card, part_name=shown(card.part_name), preset=shown(card.preset))
+    return dataclasses.replace(card, part_name=_as_name(card.part_name), preset=_as_name(card.preset))
+
+
+def _as_name(text: str) -> str:
+    return shown(text)[:MOST_IN_NAME]
 
 
 def _digest(card_text: str, tensors: dict[str, Tensor]) -> str:

@@ -13,7 +13,7 @@ import struct
 import warnings
 import zlib
 from dataclasses import dataclass
-from typing import Callable, Sequence
+from typing import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -25,7 +25,9 @@ from hetnet_ros.inspection.picture_budget import check_tiff
 JPEG_AND_PNG = ("JPEG", "PNG")
 _JPEG = frozenset({"JPEG", "MPO"})
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_BITS_PER_SAMPLE = 258  # TIFF's tag
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _SAMPLE_FORMAT = 258, 262, 274, 339  # TIFF's tags
+_MOST_TAGS = 4096
+_LOSSY_IN_TIFF = frozenset({"jpeg", "tiff_jpeg", "webp"})
 _TO_GREY, _TO_RGB = ("1", "LA", "La"), ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX")
 
 
@@ -40,7 +42,7 @@ class UnknownFormat(Damaged):
 @dataclass(frozen=True, eq=False)
 class Picture:
     """pixels: (H, W) or (H, W, C), C 3 or 4 in RGB order, of the stored type (colours of 16 bits: uint8, their upper bytes, unless
-    asked for deep).  lossy: whether the format changes pixels (JPEG)."""
+    asked for deep).  lossy: whether the format may have changed pixels (JPEG, JPEG 2000, most WebP, and TIFF with such data)."""
 
     pixels: np.ndarray
     lossy: bool
@@ -48,13 +50,14 @@ class Picture:
 
 def decode(data: bytes | bytearray | memoryview | np.ndarray, formats: Sequence[str] | None = None, deep: bool = False,
            admit: Callable[[Image.Image], None] | None = None) -> Picture:
-    """The picture in ``data``; of several frames the first.  EXIF orientation is not applied.
+    """The picture in ``data``; of several frames the first.  Orientation, of EXIF or of a TIFF, is not applied.
 
     formats: those of Pillow's names that may be read, None for all.  deep: colours of 16 bits as uint16.  admit: is shown what the
     header says (format, mode, size) before anything is decoded, and may raise InputError, which passes.
-    Raises Damaged, InputError for a TIFF that promises more than a picture may cost, or Pillow's DecompressionBombError for more pixels than Pillow decodes.
+    Raises Damaged, InputError for a TIFF that promises more than a picture may cost or whose numbers no decoder here takes as they are
+    meant, or Pillow's DecompressionBombError for more pixels than Pillow decodes.
     """
-    data = memoryview(data).cast("B")
+    data = _as_stored(memoryview(data).cast("B"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on size and metadata; damage raises
@@ -82,11 +85,62 @@ def _decoded(data: memoryview, image: Image.Image, deep: bool) -> Picture:
         return Picture(_jpeg(data, image), lossy=True)
     if image.format == "PNG":
         _check_chunks(data)
+    if image.format == "TIFF":
+        _check_samples(image)
+    lossy = _is_lossy(data, image)
     if deep and (found := _deep_colours(data, image)) is not None:
-        return Picture(found, lossy=False)
+        return Picture(found, lossy)
     if image.mode in _TO_GREY + _TO_RGB:
-        return Picture(np.asarray(image.convert("L" if image.mode in _TO_GREY else "RGB")), lossy=False)
-    return Picture(np.asarray(image), lossy=False)
+        return Picture(np.asarray(image.convert("L" if image.mode in _TO_GREY else "RGB")), lossy)
+    return Picture(np.asarray(image), lossy)
+
+
+def _as_stored(data: memoryview) -> memoryview:
+    """A TIFF without its orientation, by which Pillow and OpenCV would turn it (and no other format); other data as they are."""
+    order = {b"II": "<", b"MM": ">"}.get(bytes(data[:2]))
+    if order is None:
+        return data
+    found = []
+    try:
+        big = struct.unpack_from(f"{order}H", data, 2)[0] == 43
+        begin, = struct.unpack_from(f"{order}{'Q' if big else 'I'}", data, 8 if big else 4)
+        count, = struct.unpack_from(f"{order}{'Q' if big else 'H'}", data, begin)
+        first, size = begin + (8 if big else 2), 20 if big else 12
+        for at in range(first, first + size * min(count, _MOST_TAGS), size):
+            if struct.unpack_from(f"{order}H", data, at)[0] == _ORIENTATION:
+                found.append(at)
+    except struct.error:  # damage, which the decoder words
+        pass
+    if not found:
+        return data
+    plain = bytearray(data)
+    for at in found:
+        struct.pack_into(f"{order}HHQHHHH" if big else f"{order}HHIHH", plain, at, _ORIENTATION, 3, 1, 1, *[0] * (3 if big else 1))
+    return memoryview(plain)
+
+
+def _check_samples(image: Image.Image) -> None:
+    """Raise InputError for a TIFF that Pillow would read as its negative, or with the signs of its values lost."""
+    bits, kinds = max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))), image.tag_v2.get(_SAMPLE_FORMAT, (1,))
+    if image.tag_v2.get(_PHOTOMETRIC) == 0 and bits > 8:
+        raise InputError(f"it is a TIFF of {bits} bits that stores white as 0: store it with black as 0")
+    if 2 in kinds and bits <= 8:
+        raise InputError(f"it is a TIFF with signed values of {bits} bits: store it without signs, or with 16 bits")
+
+
+def _is_lossy(data: memoryview, image: Image.Image) -> bool:
+    if image.format == "WEBP":
+        return b"VP8L" not in (bytes(data[at:at + 4]) for at in _chunks_of_webp(data))
+    return image.format == "JPEG2000" or (image.format == "TIFF" and image.info.get("compression") in _LOSSY_IN_TIFF)
+
+
+def _chunks_of_webp(data: memoryview) -> Iterator[int]:
+    """Where the chunks of a RIFF file begin."""
+    at = 12
+    while at + 8 <= len(data):
+        yield at
+        length, = struct.unpack_from("<I", data, at + 4)
+        at += 8 + length + length % 2
 
 
 def _jpeg(data: memoryview, image: Image.Image) -> np.ndarray:

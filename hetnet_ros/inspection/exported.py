@@ -28,6 +28,7 @@ from hetnet_ros.inspection.backends.interface import BACKENDS, BackendKind, Grap
 from hetnet_ros.inspection.card_bounds import check_card, check_parity
 from hetnet_ros.inspection.domain import MAX_REFERENCES
 from hetnet_ros.inspection.parity import Parity, shifted
+from hetnet_ros.inspection.signature import signature_file
 from hetnet_ros.own_files import OwnFiles
 from hetnet_ros.user_files import MB, read_bytes
 from hetnet_ros.whole_files import write_file
@@ -81,6 +82,11 @@ def graph_files(path: Path) -> tuple[Path, ...]:
 def export_files(path: Path) -> tuple[Path, ...]:
     """All files of an exported model."""
     return (*graph_files(path), path.with_suffix(".json")) if path.suffix == ".xml" else (path,)
+
+
+def model_files(path: Path | None) -> tuple[Path, ...]:
+    """All files that inspecting with the model at ``path`` reads, whichever kind it is: its own, and its signature."""
+    return () if path is None else (*export_files(path), signature_file(path))
 
 
 def fitted_card(card: ModelCard, kind: BackendKind, parity: Parity) -> ModelCard:

@@ -77,7 +77,7 @@ def read_rgb(path: str | Path, bits: int = FULL) -> np.ndarray:
     taken.  bits: how many of their 16 the pictures really use (the model's ``sample_bits``): 0 to 2 ** bits - 1 becomes 0 to 255,
     and a value beyond is refused; with all 16, of colour the upper byte is taken, which is the same within one step.
     Floats must run from 0 to 1.  An alpha channel is dropped, as cv_bridge drops it
-    from rgba8.  EXIF orientation is not applied: masks, maps and boxes refer to the stored grid.
+    from rgba8.  Orientation (EXIF, TIFF) is not applied: masks, maps and boxes refer to the stored grid.
 
     Raises InputError if the file is missing, unreadable, truncated, not an image or smaller than :data:`MIN_SIDE_PX`.
     """
@@ -98,7 +98,8 @@ def read_mask(path: str | Path, shape: tuple[int, int] | None = None) -> np.ndar
     """A ground truth mask as bool (H, W): True where any colour channel is not zero.
 
     shape: (height, width) of its image, if that is known: a mask of that size is read however little its file weighs.
-    In a lossy file (JPEG) compression leaves small values beside every edge, so there True begins at half the range.
+    In a lossy file (JPEG, JPEG 2000, most WebP, TIFF with such data) compression leaves small values beside every edge, so there True
+    begins at half the range.
     Raises InputError as :func:`read_rgb` does; masks may be of any size.
     """
     path = Path(path)
@@ -107,7 +108,7 @@ def read_mask(path: str | Path, shape: tuple[int, int] | None = None) -> np.ndar
     if pixels.ndim == 3:
         colours = pixels[:, :, :3] if pixels.shape[2] >= 3 else pixels[:, :, :1]
         pixels = colours.max(axis=2)
-    return pixels > 127 if picture.lossy else pixels != 0
+    return pixels > np.iinfo(pixels.dtype).max // 2 if picture.lossy else pixels != 0
 
 
 def largest_sample(path: str | Path) -> int | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Mapping
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import shown
 from hetnet_ros.inspection.image_files import read_mask
 from hetnet_ros.inspection.region_of_interest import Region
 from hetnet_ros.inspection.result import Box
@@ -60,10 +61,10 @@ def load_recipe(path: str | Path) -> Recipe:
     values = read_yaml(path, "recipe")
     if not isinstance(values, dict) or set(values) - {"views", "default"}:
         raise InputError(f"recipe {path} must have the keys 'views' and 'default' and no other")
-    views = values.get("views") or {}
+    views = {} if values.get("views") is None else values["views"]
     if not isinstance(views, dict):
         raise InputError(f"recipe {path}: 'views' must map names of views to their settings")
-    return Recipe({str(name): _view(entry, f"recipe {path}, view {name}", path.parent) for name, entry in views.items()},
+    return Recipe({name: _view(entry, f"recipe {path}, view {name}", path.parent) for name, entry in views.items()},
                   _view(values.get("default"), f"recipe {path}, default", path.parent))
 
 
@@ -71,6 +72,9 @@ def _view(entry: object, where: str, folder: Path) -> ViewRecipe:
     entry = {} if entry is None else entry
     if not isinstance(entry, dict) or set(entry) - {"box", "polygon", "mask", "model"}:
         raise InputError(f"{where}: known settings are box, polygon, mask and model")
+    for name in ("mask", "model"):
+        if name in entry and (not isinstance(entry[name], str) or not entry[name]):
+            raise InputError(f"{where}: {name} is {shown(repr(entry[name]), 60)}, no path: write one, in quotes if it looks like a number")
     box = polygon = mask = None
     if "box" in entry:
         box = _numbers(entry["box"], 4, f"{where}: box must be four whole numbers: x, y, width, height")
@@ -83,14 +87,13 @@ def _view(entry: object, where: str, folder: Path) -> ViewRecipe:
             raise InputError(said)
         polygon = tuple(_numbers(corner, 2, said) for corner in entry["polygon"])
     if "mask" in entry:
-        mask = read_mask(folder / str(entry["mask"]))
+        mask = read_mask(folder / entry["mask"])
         if not mask.any():
             raise InputError(f"{where}: the mask {entry['mask']} is black all over; paint white where to look")
     region = Region(box, polygon or (), mask, "recipe") if {"box", "polygon", "mask"} & set(entry) else None
     if region is not None and region.flaw is not None:
         raise InputError(f"{where}: {region.flaw}")
-    model = str(entry.get("model") or "")
-    return ViewRecipe(region, str(folder / model) if model else "")
+    return ViewRecipe(region, str(folder / entry["model"]) if "model" in entry else "")
 
 
 def _numbers(values: object, count: int, said: str) -> tuple[float, ...]:

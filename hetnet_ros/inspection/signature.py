@@ -117,12 +117,29 @@ class PublicKeys:
 
 
 def sign(model: Path, digest: str, key: Ed25519PrivateKey) -> Path:
-    """Write the signature of the model of this ``digest`` beside ``model``; returns its path."""
+    """Write the signature of the model of this ``digest`` beside ``model``; returns its path.
+
+    Raises InputError where it cannot be written, or what lies there is no signature of hetnet's (GnuPG calls its own the same)."""
     signature = base64.b64encode(key.sign(_message(digest))).decode()
     text = json.dumps({"format": FORMAT, "model": digest[:16], "signature": signature}, indent=1) + "\n"
     path = signature_file(model)
+    check_signature_place(path)
     write_file(path, text)
     return path
+
+
+def check_signature_place(path: Path) -> None:
+    """Raise InputError where ``path`` is taken by anything but a signature that hetnet wrote."""
+    if os.path.lexists(path) and not _is_signature(path):
+        raise InputError(f"{shown(path)} is there already and is no signature of hetnet sign, which would keep its own under that name: "
+                         "move it")
+
+
+def _is_signature(path: Path) -> bool:
+    try:
+        return plain_json.parse(read_bytes(path, "signature", SIGNATURE_LIMIT).decode())["format"] == FORMAT
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _message(digest: str) -> bytes:

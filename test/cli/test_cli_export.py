@@ -50,6 +50,11 @@ def test_bench_measures_and_writes_json(exported, tmp_path, capsys):
     assert row["runs"] == 3 and 0 < row["p50_ms"] <= row["p95_ms"] and row["peak_mb"] > 10 and row["first_ms"] > 0
 
 
+def test_bench_refuses_more_threads_than_a_machine_can_start(exported, capsys):
+    assert main(["bench", str(exported), "--threads", "100000"]) == 2
+    assert capsys.readouterr().err == "hetnet: error: --threads is 100000: use 0 to 256\n"
+
+
 def test_bench_refuses_a_backend_that_the_model_is_not_for(exported, capsys):
     assert main(["bench", str(exported), "--backend", "openvino"]) == 2
     assert "made and calibrated for backend onnx, not openvino" in capsys.readouterr().err

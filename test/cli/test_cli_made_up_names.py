@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -195,7 +196,7 @@ def test_train_keeps_its_checkpoint_from_a_model_of_that_name(tiny_model, tiny_d
     assert (tmp_path / ".part.safetensors.probe").read_text() == "mine"
 
 
-def test_an_output_that_is_read_by_the_same_command_is_refused(tiny_model, tiny_data, tmp_path, capsys):
+def test_an_output_that_is_read_by_the_same_command_is_refused(tiny_model, tiny_data, tiny_preset, weights_cache, tmp_path, capsys):
     model, data = tmp_path / "m.safetensors", tmp_path / "disc"
     shutil.copy(tiny_model, model)
     shutil.copytree(tiny_data, data)
@@ -205,7 +206,15 @@ def test_an_output_that_is_read_by_the_same_command_is_refused(tiny_model, tiny_
     labels.write_text('{"format": "hetnet-labels-1", "frames": [{"frame": 0, "label": "good"}]}')
     (tmp_path / "link").symlink_to(storage)
     image, mask = data / "test/cross/000.png", data / "ground_truth/cross/000_mask.png"
-    before = {path: path.read_bytes() for path in (model, storage, labels, image, mask)}
+    marked = tmp_path / "marked.json"
+    marked.write_text(json.dumps({"format": "hetnet-labels-1", "frames": [{"frame": 0, "label": "cross", "mask": str(mask)}]}))
+    weights, exported, signature = tmp_path / "lite0.safetensors", tmp_path / "part.xml", tmp_path / "m.safetensors.sig"
+    shutil.copy(weights_cache / "weights" / "tf_efficientnet_lite0.safetensors", weights)
+    assert hetnet("export", model, "--format", "openvino", "-o", exported) == 0
+    signature.write_text("a signature")
+    capsys.readouterr()
+    before = {path: path.read_bytes() for path in (model, storage, labels, image, mask, weights, signature,
+                                                   *(exported.with_suffix(suffix) for suffix in (".xml", ".bin", ".json")))}
     for words in (("predict", model, image, "-o", tmp_path / "out", "--json", image),
                   ("predict", model, image, "-o", tmp_path / "out", "--json", model),
                   ("evaluate", model, data, "--json", mask),
@@ -214,9 +223,39 @@ def test_an_output_that_is_read_by_the_same_command_is_refused(tiny_model, tiny_
                   ("replay", bag, "--model", model, "--report", tmp_path / "link"),
                   ("replay", bag, "--model", model, "--json", labels),
                   ("label", bag, "--import", labels, "-o", labels, "--force"),
-                  ("compare", labels, labels, "--json", labels)):
+                  ("compare", labels, labels, "--json", labels),
+                  ("bench", model, "--json", model),
+                  ("calibrate", model, "--false-reject", "0.2", "-o", model),
+                  ("train", data, "-o", weights, "--weights", f"tf_efficientnet_lite0={weights}", "--preset", tiny_preset),
+                  ("predict", exported, image, "-o", tmp_path / "out", "--json", exported.with_suffix(".json")),
+                  ("evaluate", exported, data, "--report", exported.with_suffix(".bin")),
+                  ("replay", bag, "--model", exported, "--json", exported.with_suffix(".json")),
+                  ("replay", bag, "--model", model, "--labels", marked, "--json", mask),
+                  ("predict", model, image, "-o", tmp_path / "out", "--json", signature)):
         assert hetnet(*words) == 2
         assert "read by this command" in one_line(capsys)
     assert hetnet("evaluate", model, data, "--json", tmp_path / "a", "--report", tmp_path / "x" / ".." / "a") == 2
     assert "are both" in one_line(capsys)
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_two_outputs_of_the_gpu_check_are_two_files(tmp_path, capsys):
+    assert hetnet("gpu-check", "--device", "cpu", "--json", tmp_path / "a", "--markdown", tmp_path / "x" / ".." / "a") == 2
+    assert "are both" in one_line(capsys)
+
+
+def test_sign_keeps_another_programs_signature(tiny_model, tmp_path, capsys):
+    """GnuPG, too, puts its detached signature of ``part.safetensors`` into ``part.safetensors.sig``."""
+    models = [tmp_path / name for name in ("a.safetensors", "b.safetensors")]
+    for model in models:
+        shutil.copy(tiny_model, model)
+    assert hetnet("sign", "--new-key", tmp_path / "line.key") == 0
+    theirs = tmp_path / "b.safetensors.sig"
+    theirs.write_bytes(b"\x88\x75 of GnuPG")
+    capsys.readouterr()
+    assert hetnet("sign", *models, "--key", tmp_path / "line.key") == 2
+    assert "b.safetensors.sig is there already and is no signature of hetnet sign" in one_line(capsys)
+    assert theirs.read_bytes() == b"\x88\x75 of GnuPG" and not (tmp_path / "a.safetensors.sig").exists()
+    theirs.unlink()
+    for _ in range(2):  # its own it replaces
+        assert hetnet("sign", *models, "--key", tmp_path / "line.key") == 0

@@ -179,3 +179,13 @@ def test_an_output_that_takes_no_more_is_one_line():
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-c", PROBE], stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert done.returncode == 2 and done.stderr.count(b"\n") == 1 and b"the disk is full" in done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_place_for_output_and_no_defect(tmp_path, closed):
+    """The next file to be opened would get the number of a stream that is closed."""
+    pytest.importorskip("cryptography")
+    done = subprocess.run(["sh", "-c", f'exec "$0" -m hetnet_ros.cli.main sign --new-key key {closed}', sys.executable], cwd=tmp_path,
+                          capture_output=True, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert (tmp_path / "key").read_bytes().startswith(b"-----BEGIN PRIVATE KEY-----") and (tmp_path / "key.pub").exists()

@@ -109,6 +109,7 @@ def test_a_table_names_images_by_path_or_by_stem(tmp_path):
         ("file,light\na,dim\n", r"line 1: no column 'image' among \['file', 'light'\]"),
         ("image;light\na;dim\n", r"line 1: no column 'image' .*separate columns by commas"),
         ("image\nb\n", r"line 1: .*at least one axis"),
+        ("image," + ",".join(f"axis{number}" for number in range(51)) + "\n", r"line 1: there are 51 axes, and at most 50"),
         ("image,light,light\nb,dim,dim\n", r"line 1: .*a name of its own"),
         ("image,light,\nb,dim,x\n", r"line 1: .*a name of its own"),
         ("image,light\nb,dim\ntest/good/a.png\n", r"line 3: 1 values for 2 columns"),

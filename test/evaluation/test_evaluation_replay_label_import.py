@@ -241,3 +241,21 @@ def test_frames_in_mvtecs_layout_are_matched_the_same_way(bag, tmp_path, capsys)
     assert main(argv) == 0 and named(read_labels(target)) == {0: "good", 3: "dent"}
     shutil.copy(root / "test/dent/frame_000003_png.rf.1b07.jpg", root / "test/dent/IMG_2207.jpg")
     assert main(argv) == 2 and "IMG_2207.jpg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("box", [[0, -2, 5, 1], [-2, 0, 1, 5]])
+def test_a_box_beyond_the_edge_marks_nothing_and_is_refused(bring, box):
+    """As a slice that ends below 0 it would mark nearly all of the picture."""
+    images = [{"file_name": "frame_000001.png"}, {"file_name": "frame_000002.png"}]
+    assert "marks nothing of the picture" in bring(images, [{"image_id": 0, "bbox": box}])
+
+
+def test_a_category_that_is_good_but_for_its_spelling_is_refused(bring):
+    assert "which would be the name of a defect: write good" in bring(
+        [{"file_name": "frame_000001.png"}], [{"image_id": 0, "bbox": [1, 1, 9, 9]}], ("GOOD",))
+
+
+def test_a_template_takes_no_such_label_either(bag, tmp_path, capsys):
+    for label, said in (("Good", "write good"), ("two\nlines", "is no name")):
+        assert main(["label", str(bag), "-o", str(tmp_path / "l.csv"), "--all", label]) == 2
+        assert said in capsys.readouterr().err and not (tmp_path / "l.csv").exists()

@@ -68,6 +68,10 @@ def test_labels_are_found_beside_the_bag(tmp_path):
         assert find_label_file(place) == tmp_path / label
 
 
+def entry(**values) -> str:
+    return json.dumps({"format": "hetnet-labels-1", "frames": [{"frame": 0, "label": "dent", **values}]})
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -87,12 +91,39 @@ def test_labels_are_found_beside_the_bag(tmp_path):
         ('{"format": "hetnet-labels-1", "frames": [{"frame": 1.5, "label": "good"}]}', "frame is 1.5"),
         ('{"format": "hetnet-labels-1", "frames": [{"frame": 1, "label": "good", "boxes": 3}]}', "boxes a list"),
         ("{" * 100, "is not valid JSON"),
+        ("frame,label\n1_0,bad\n", "line 2: frame is '1_0'"),
+        ("frame,label\n\uff11,bad\n", "line 2: frame is"),
+        ("stamp,label\n\uff11,bad\n", "line 2: stamp is"),
+        ("frame,label\n1,Good\n", "line 2: the label is 'Good', which would be the name of a defect: write good"),
+        ("frame,label,box\n1,bad,0 0 1e300 5\n", "a box is"),
+        ("frame,label," + ",".join(f"axis{number}" for number in range(51)) + "\n1,bad" + ",1" * 51 + "\n", "more than 50 conditions"),
+        (entry(label=False), "entry 0 of frames: label is false: write text in quotes"),
+        (entry(label=0), "label is 0"), (entry(label=[]), "label is []"), (entry(label={"a": 1}), "label is {"),
+        (entry(mask=["a.png"]), "mask is ["), (entry(part=True), "part is true"), (entry(part=1.5), "part is 1.5"),
+        (entry(masks="a.png"), "there is no key 'masks'; keys are boxes, conditions, frame,"),
+        (entry(box=[0, 0, 5, 5]), "there is no key 'box'"), (entry(illumination="high"), "conditions has the axes"),
+        (entry(conditions={"light": [1]}), "a condition is a list"), (entry(boxes=["1234"]), "a box is '1234'"),
     ],
 )
 def test_mistakes_say_where(tmp_path, text, words):
     with pytest.raises(InputError) as caught:
         read_labels(csv_file(tmp_path, text))
     assert words in str(caught.value) and "demo.labels.csv" in str(caught.value)
+
+
+def test_a_part_called_0_is_a_part_and_spaces_around_a_label_are_none(tmp_path):
+    label = read_labels(csv_file(tmp_path, entry(part=0, label=" good "))).find(0, 0)
+    assert label.part == "0" and not label.is_defective
+
+
+@pytest.mark.parametrize(("box", "pixels"), [((0, -50, 5, 10), None), ((-9, 0, 9, 9), None), ((200, 0, 5, 5), None), ((-2, -3, 5, 10), 21)])
+def test_a_box_counts_where_it_meets_the_frame_and_nowhere_else(tmp_path, box, pixels):
+    label = read_labels(csv_file(tmp_path, entry(boxes=[box]))).find(0, 0)
+    if pixels is not None:
+        assert label.mask((96, 128)).sum() == pixels
+        return
+    with pytest.raises(InputError, match="lies outside of the frame, 128x96"):
+        label.mask((96, 128))
 
 
 def inspection_cdr(stamp: int, part: str, order: str = "<") -> bytes:

@@ -119,7 +119,7 @@ def test_it_is_told_before_the_work(category, tmp_path, capsys):
     assert "marks nothing" in capsys.readouterr().err
 
 
-def store_turned(root, orientation, shape=SHAPE, mask_upright=True):
+def store_turned(root, orientation, shape=SHAPE, mask_upright=True, suffix=".jpg"):
     """The defective images as a camera stores them that was held otherwise: turned, with a tag that says how."""
     upright = np.zeros(shape, np.uint8)
     upright[5:15, 8:30] = 255
@@ -137,7 +137,7 @@ def store_turned(root, orientation, shape=SHAPE, mask_upright=True):
     exif[0x0112] = orientation
     for index in range(3):
         (root / f"test/dent/{index}.png").unlink(missing_ok=True)
-        stored.save(root / f"test/dent/{index}.jpg", quality=95, exif=exif)
+        stored.save(root / f"test/dent/{index}{suffix}", **({"quality": 95} if suffix == ".jpg" else {}), exif=exif)
         mask = Image.fromarray(upright) if mask_upright else Image.fromarray(np.asarray(stored)[:, :, 0] // 128 * 255)
         mask.save(root / f"ground_truth/dent/{index}_mask.png")
     return np.asarray(stored)[:, :, 0] > 127
@@ -145,8 +145,9 @@ def store_turned(root, orientation, shape=SHAPE, mask_upright=True):
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
 @pytest.mark.parametrize("upright", [True, False])
-def test_a_mask_drawn_on_the_upright_picture_is_turned_to_the_stored_one(category, orientation, upright):
-    stored = store_turned(category, orientation, mask_upright=upright)
+@pytest.mark.parametrize("suffix", [".jpg", ".tif"])
+def test_a_mask_drawn_on_the_upright_picture_is_turned_to_the_stored_one(category, orientation, upright, suffix):
+    stored = store_turned(category, orientation, mask_upright=upright, suffix=suffix)
     assert stored.shape == SHAPE[::-1] and check(category) == ()
     image = next(image for image in open_dataset(category).images if image.is_defective)
     assert np.array_equal(image.mask(stored.shape), stored)

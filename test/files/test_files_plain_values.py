@@ -27,11 +27,14 @@ NESTED = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in ran
     ("x: -.inf", "no finite number"),
     ("x: 1.0e+999", "no finite number"),
     ("a: 1\na: 2", "the key 'a' is given twice"),
-    ("b: {1: 2, 1: 3}", "the key 1 is given twice"),
+    ("b: {1: 2, 1: 3}", "the key '1' is given twice"),
+    ("b: {1: 2, '1': 3}", "the key '1' is given twice"),
+    ("b: {<<: {x: 1}, x: 2}", "<< hides keys"),
+    ("<<: [{x: 1}, {x: 2}]", "<< hides keys"),
     ("!!python/object/apply:os.system [ls]", "has the tag"),
     ("x: !!binary aGk=", "has the tag"),
     ("x: !!timestamp 2024-01-01", "has the tag"),
-    ("? [a]\n: 1", "unhashable"),
+    ("? [a]\n: 1", "a list or mapping is no key"),
     ("[" + "1," * 60_000 + "1]", "more than 50,000 values"),
     ("--- 1\n--- 2", "another document"),
     ("a: \0", "not valid YAML"),
@@ -47,6 +50,12 @@ def test_what_yaml_would_read_as_a_date_or_a_time_stays_text():
     """A view called 12:30 would else be 750, and a part named after its day no text."""
     text = "part: 2024-01-01\nview: 12:30\nwhen: 2024-01-01T10:00:00Z\nnumber: 10:20:30.5"
     assert parse_yaml(text, "it") == {"part": "2024-01-01", "view": "12:30", "when": "2024-01-01T10:00:00Z", "number": "10:20:30.5"}
+
+
+def test_keys_are_names_as_they_are_written():
+    """A view called 010 would else be the view 8, and one called no, off or on be False or True, which nobody asks for."""
+    text = "{010: 1, 8: 2, no: 3, On: 4, 1.0: 5, 1: 6, 1_0: 7, ~: 8, 0x1f: 9, 12:30: a, 2024-01-01: b, 1e3: c, .nan: d}"
+    assert list(parse_yaml(text, "it")) == ["010", "8", "no", "On", "1.0", "1", "1_0", "~", "0x1f", "12:30", "2024-01-01", "1e3", ".nan"]
 
 
 def test_ordinary_yaml_reads_as_before():

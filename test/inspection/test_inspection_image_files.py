@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.decoding import decode
 from hetnet_ros.inspection.image_files import MIN_SIDE_PX, list_images, read_mask, read_rgb
 
 HEIGHT, WIDTH = 40, 56
@@ -103,6 +106,63 @@ def test_exif_orientation_is_not_applied(tmp_path, rgb):
     assert read_rgb(tmp_path / "rotated.jpg").shape == (HEIGHT, WIDTH, 3)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("how", ["Pillow", "OpenCV", "32-bit floats", "BigTIFF", "big-endian"])
+def test_no_decoder_turns_a_tiff(tmp_path, rgb, orientation, how):
+    """Masks, maps and boxes are of the grid as it is stored, and Pillow and OpenCV turn TIFFs of themselves."""
+    path = tmp_path / "turned.tif"
+    floats = (rgb / np.float32(255)).astype(np.float32)
+    array = rgb.astype(np.uint16) * 257 if how == "OpenCV" else floats if how == "32-bit floats" else rgb
+    if how in ("Pillow", "BigTIFF"):
+        Image.fromarray(rgb).save(path, big_tiff=how == "BigTIFF", tiffinfo={274: orientation})
+    else:
+        path.write_bytes(tiff(array, order=">" if how == "big-endian" else "<", orientation=orientation))
+    np.testing.assert_array_equal(read_rgb(path), rgb)
+    if how == "OpenCV":
+        np.testing.assert_array_equal(decode(path.read_bytes(), deep=True).pixels, array)
+
+
+@pytest.mark.parametrize(("values", "options", "said"), [
+    (np.uint16(900), {"photometric": 0}, "a TIFF of 16 bits that stores white as 0: store it with black as 0"),
+    (np.float32(0.5), {"photometric": 0}, "a TIFF of 32 bits that stores white as 0"),
+    (np.int8(-5), {}, "a TIFF with signed values of 8 bits: store it without signs"),
+])
+def test_a_tiff_that_would_be_read_as_its_negative_is_refused(tmp_path, values, options, said):
+    """Pillow turns white as 0 around in 8 bits and not in 16, and takes -5 for 251."""
+    path = tmp_path / "odd.tif"
+    path.write_bytes(tiff(np.full((32, 40), values), **options))
+    with pytest.raises(InputError) as caught:
+        read_rgb(path)
+    assert said in str(caught.value) and "odd.tif" in str(caught.value)
+
+
+def test_white_as_0_in_8_bits_is_turned_around(tmp_path, grey):
+    (tmp_path / "film.tif").write_bytes(tiff(255 - grey, photometric=0))
+    np.testing.assert_array_equal(read_rgb(tmp_path / "film.tif")[:, :, 0], grey)
+
+
+def tiff(pixels, order="<", photometric=None, orientation=1):
+    """An uncompressed TIFF of one strip, grey or colour, of any type of value."""
+    height, width = pixels.shape[:2]
+    colours = 1 if pixels.ndim == 2 else 3
+    photometric = photometric if photometric is not None else 1 if colours == 1 else 2
+    bits, kind = 8 * pixels.dtype.itemsize, {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]
+    data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    entries, behind = 12, 8 + 2 + 12 * 12 + 4
+    lists = struct.pack(f"{order}6H", *[bits] * 3, *[kind] * 3)
+    longs = {256: width, 257: height, 273: behind + len(lists), 278: height, 279: len(data)}
+    shorts = {258: bits, 259: 1, 262: photometric, 274: orientation, 277: colours, 284: 1, 339: kind}
+    text = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, entries)
+    for tag, value in sorted({**longs, **shorts}.items()):
+        if tag in (258, 339) and colours == 3:
+            text += struct.pack(f"{order}HHII", tag, 3, 3, behind + (0 if tag == 258 else 6))
+        elif tag in longs:
+            text += struct.pack(f"{order}HHII", tag, 4, 1, value)
+        else:
+            text += struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0)
+    return text + struct.pack(f"{order}I", 0) + lists + data
+
+
 def spoil_empty(path, data):
     path.write_bytes(b"")
 
@@ -189,8 +249,22 @@ def test_masks_are_true_where_any_channel_is_set(tmp_path):
     np.testing.assert_array_equal(read_mask(tmp_path / "opaque.png"), mask > 0)
 
 
-def test_jpeg_masks_are_cut_at_half_the_range(tmp_path):
+@pytest.mark.parametrize(("suffix", "options"), [
+    (".jpg", {"quality": 60}), (".webp", {"quality": 60}), (".webp", {"quality": 60, "alpha_quality": 50}),
+    (".tif", {"compression": "jpeg", "quality": 60}),
+    (".jp2", {"irreversible": True, "quality_mode": "rates", "quality_layers": [20]}),
+])
+def test_lossy_masks_are_cut_at_half_the_range(tmp_path, suffix, options):
     mask = np.zeros((64, 64), np.uint8)
     mask[20:41, 20:41] = 255
-    Image.fromarray(mask).save(tmp_path / "mask.jpg", quality=60)
-    np.testing.assert_array_equal(read_mask(tmp_path / "mask.jpg"), mask > 0)
+    picture = Image.fromarray(mask).convert("RGBA" if "alpha_quality" in options else "RGB")
+    picture.save(tmp_path / f"mask{suffix}", **options)
+    np.testing.assert_array_equal(read_mask(tmp_path / f"mask{suffix}"), mask > 0)
+
+
+def test_a_lossless_webp_mask_may_hold_class_numbers(tmp_path):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[20:41, 20:41] = 1
+    for name, options in (("plain", {}), ("extended", {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"})):
+        Image.fromarray(mask).convert("RGB").save(tmp_path / f"{name}.webp", lossless=True, **options)
+        np.testing.assert_array_equal(read_mask(tmp_path / f"{name}.webp"), mask > 0)

@@ -45,11 +45,21 @@ default: {box: [1, 2, 30, 40]}
     ("default: {polygon: [[0, 0], [1.0e+300, 90], [90, 0]]}", "at most 1,000,000"),
     ("default: {box: [0, 0, 1" + 400 * "0" + ", 90]}", "401 digits"),
     ("default: {polygon: [" + ", ".join(f"[{x}, {x % 2 * 90}]" for x in range(2000)) + "]}", "1000 or fewer"),
-    ("views: [a]", "must map names"), ("views: {a: [", "not valid YAML")])
+    ("views: [a]", "must map names"), ("views: false", "must map names"), ("views: ''", "must map names"),
+    ("views: {a: {model: no}}", "model is False, no path"), ("views: {a: {model: 0}}", "model is 0, no path"),
+    ("default: {model: []}", "no path"), ("default: {model: ''}", "no path"), ("views: {a: {mask: 010}}", "mask is 8, no path"),
+    ("views: {a: {mask: }}", "mask is None, no path"), ("views: {1: {}, '1': {}}", "given twice"), ("views: {a: [", "not valid YAML")])
 def test_a_wrong_recipe_is_refused_in_one_line(tmp_path, text, said):
     with pytest.raises(InputError, match=said) as caught:
         load_recipe(write(tmp_path, text))
     assert "\n" not in str(caught.value)
+
+
+def test_a_view_is_named_as_it_is_written(tmp_path):
+    """Else the view no, or 010, would be looked at without its region, as any view that is not listed."""
+    recipe = load_recipe(write(tmp_path, "views: {no: {box: [0, 0, 20, 20]}, 010: {box: [0, 0, 30, 30]}, 1.0: {box: [0, 0, 40, 40]}}"))
+    assert [recipe.view(name).region.box.width for name in ("no", "010", "1.0")] == [20, 30, 40]
+    assert recipe.view("False").region is None and recipe.view("8").region is None
 
 
 def test_a_recipe_that_is_not_there_is_refused(tmp_path):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+from hetnet_ros.cli.main import main
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import fits_name
 from hetnet_ros.inspection.artifact import load_artifact
 from hetnet_ros.inspection.part_inspector import PartInspector
 from hetnet_ros.learning import trainer as trainer_module
@@ -188,3 +192,25 @@ def test_the_command_teaches_from_a_set_that_keeps_its_good_images_elsewhere(tmp
     said = capsys.readouterr().out
     assert "4 images taught and 2 parts held out" in said
     assert "each image is brought to a mean of" in said, "the tiny preset asks for it"
+
+
+def test_a_part_of_a_folder_whose_name_is_no_utf_8_can_be_read_again(tmp_path, tiny_data, short):
+    """A model with such a name in its card could be written and never be read: the teaching would be lost."""
+    folder = tmp_path / os.fsdecode(b"d\xe9p\xf4t\n" + b"x" * 220)
+    shutil.copytree(tiny_data / "train" / "good", folder)
+    path = tmp_path / "m.safetensors"
+    teach(folder, path, dataclasses.replace(short, name=os.fsdecode(b"caf\xe9")), device="cpu", progress=False)
+    card = load_artifact(path).card
+    assert card.part_name.startswith(r"d\xe9p\xf4t\nxxx") and fits_name(card.part_name) and card.preset == r"caf\xe9"
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("--name", "two\nlines"), "--name 'two\\\\nlines' is no name"),
+    (("--name", "n" * 201), "at most 200 printable characters"),
+    (("--name", os.fsdecode(b"caf\xe9")), "is no name"),
+    (("--weights", "resnet18=a.safetensors"), "--weights resnet18=a.safetensors: give a file once for tf_efficientnet_lite0 or vit_tiny"),
+    (("--weights", "tf_efficientnet_lite0=a", "--weights", "tf_efficientnet_lite0=b"), "give a file once"),
+])
+def test_names_and_weights_that_would_be_passed_over_are_refused(tmp_path, tiny_data, tiny_preset, capsys, words, said):
+    assert main(["train", str(tiny_data), "-o", str(tmp_path / "m.safetensors"), "--preset", str(tiny_preset), *words]) == 2
+    assert said in capsys.readouterr().err and not list(tmp_path.iterdir())

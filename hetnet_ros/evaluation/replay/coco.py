@@ -17,6 +17,7 @@ import numpy as np
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.datasets.labelled import GOOD
+from hetnet_ros.evaluation.replay.labels import check_label
 from hetnet_ros.evaluation.replay.run_lengths import decode_run_lengths
 from hetnet_ros.foreign_text import shown
 from hetnet_ros.inspection.result import Box
@@ -45,6 +46,8 @@ class CocoFile:
         with _complaints(path):
             content = read_json(path, "COCO file", "give a COCO file or a folder in MVTec's layout")
             self._categories = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
+            for name in self._categories.values():
+                check_label(name, shown(path))
             self._images: dict[str, dict] = {}
             names: dict[Any, str] = {}
             for image in content["images"]:
@@ -124,7 +127,9 @@ class _Canvas:
         box = self._box(entry["bbox"]) if entry.get("bbox") or not shapes else Box(*cv2.boundingRect(drawn))
         self.boxes.append(box)
         if not shapes:
-            drawn[max(box.y, 0) : box.y + box.height, max(box.x, 0) : box.x + box.width] = 1
+            drawn[max(box.y, 0) : max(box.y + box.height, 0), max(box.x, 0) : max(box.x + box.width, 0)] = 1
+            if not drawn.any():
+                raise ValueError(f"the box {shown(repr(entry['bbox']))} marks nothing of the picture")
         self.has_shapes |= bool(shapes)
         self.mask |= drawn != 0
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
-from hetnet_ros.evaluation.conditions import Condition
+from hetnet_ros.evaluation.conditions import MOST_AXES, Condition
 from hetnet_ros.whole_files import write_file
-from hetnet_ros.evaluation.replay.labels import FrameLabel, Labels, Span
+from hetnet_ros.evaluation.replay.labels import FrameLabel, Labels, Span, check_label
 from hetnet_ros.inspection.bags.layout import storage_files
 from hetnet_ros.inspection.result import Box
 from hetnet_ros.plain_json import parse_json
@@ -25,6 +25,9 @@ from hetnet_ros.user_files import read_text
 
 FORMAT = "hetnet-labels-1"
 _COLUMNS = ("frame", "stamp", "label", "mask", "box", "part")
+_KEYS = frozenset({"frame", "stamp", "label", "mask", "boxes", "part", "conditions"})
+_FARTHEST_PX = 1_000_000
+"""No camera's picture is as large."""
 
 
 def find_label_file(bag: Path) -> Path | None:
@@ -107,10 +110,18 @@ def _from_json(path: Path, text: str) -> Labels:
         where = f"{path}, entry {number} of frames"
         if not isinstance(entry, dict):
             raise InputError(f"{where}: {entry!r} is no object")
+        if unknown := sorted(set(entry) - _KEYS):
+            raise InputError(f"{where}: there is no key {shown(unknown[0], 60)!r}; keys are {', '.join(sorted(_KEYS))}, and conditions has "
+                             "the axes")
+        for key, kinds in (("label", str), ("mask", str), ("part", (str, int))):
+            if entry.get(key) is not None and (not isinstance(entry[key], kinds) or isinstance(entry[key], bool)):
+                raise InputError(f"{where}: {key} is {shown(json.dumps(entry[key]), 60)}: write text in quotes")
         conditions = entry.get("conditions") or {}
         boxes = entry.get("boxes") or []
         if not isinstance(conditions, dict) or not isinstance(boxes, list):
             raise InputError(f"{where}: conditions must be an object and boxes a list of [x, y, width, height]")
+        if any(isinstance(value, (dict, list)) for value in conditions.values()):
+            raise InputError(f"{where}: a condition is a list or an object: write text or a number")
         rows.append((where, entry.get("frame"), entry.get("stamp"), entry.get("label"), entry.get("mask"),
                      [_box(box, where) for box in boxes], entry.get("part"), conditions))
     return _labels(path, str(content.get("topic") or ""), rows)
@@ -142,18 +153,23 @@ def _from_csv(path: Path, text: str) -> Labels:
 
 
 def _labels(path: Path, topic: str, rows: list[tuple]) -> Labels:
-    frames, stamps, parts = [], [], {}
+    frames, stamps, parts, axes = [], [], {}, set()
     for where, frame, stamp, label, mask, boxes, part, conditions in rows:
-        if label in (None, ""):
+        label, part = (label or "").strip(), "" if part is None else str(part)
+        if not label:
             continue  # a line of the template that nobody has filled in
-        for name in (label, part, *conditions, *conditions.values()):
-            if not fits_name(str(name or "")):
+        check_label(label, where)
+        axes.update(conditions)
+        if len(axes) > MOST_AXES:
+            raise InputError(f"{where}: there are more than {MOST_AXES} conditions: leave out what is none")
+        for name in (part, *conditions, *conditions.values()):
+            if not fits_name("" if name is None else str(name)):
                 raise InputError(f"{where}: {shown(name, 60)!r} is no name: write at most {MOST_IN_NAME} printable characters")
         values = tuple((str(axis), str(value)) for axis, value in conditions.items() if value not in (None, ""))
         mask_path = path.parent / str(mask) if mask else None
         if mask_path is not None and not mask_path.is_file():
             raise InputError(f"{where}: there is no mask {mask_path}; correct the path or leave it out")
-        entry = FrameLabel(str(label), mask_path, tuple(boxes), str(part or ""), Condition(values))
+        entry = FrameLabel(label, mask_path, tuple(boxes), part, Condition(values))
         if frame not in (None, ""):
             frames.append((where, Span(*_span(frame, where, False), entry)))
         if stamp not in (None, ""):
@@ -190,7 +206,7 @@ def _span(value: Any, where: str, is_stamp: bool) -> tuple[int, int]:
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, (bool, float)):
+    if not re.fullmatch("[0-9]+", str(value), re.ASCII):  # of which neither 1_0 nor 1.0 is one
         raise ValueError
     return int(value)
 
@@ -198,9 +214,9 @@ def _whole(value: Any) -> int:
 def _stamp(value: Any) -> int:
     """ns, from ns or from seconds with decimals (as text, because a float cannot hold ns)."""
     text = str(value)
-    if re.fullmatch(r"\d+", text):
+    if re.fullmatch(r"[0-9]+", text):
         return int(text)
-    found = re.fullmatch(r"(\d+)\.(\d{1,9})", text)
+    found = re.fullmatch(r"([0-9]+)\.([0-9]{1,9})", text)
     if not found:
         raise ValueError
     return int(found[1]) * 1_000_000_000 + int(found[2].ljust(9, "0"))
@@ -209,8 +225,8 @@ def _stamp(value: Any) -> int:
 def _box(values: Any, where: str) -> Box:
     try:
         x, y, width, height = (int(round(float(value))) for value in values)
-        if width <= 0 or height <= 0:
+        if isinstance(values, str) or width <= 0 or height <= 0 or max(abs(x), abs(y), width, height) > _FARTHEST_PX:
             raise ValueError
     except (ValueError, TypeError, OverflowError):
-        raise InputError(f"{where}: a box is {values!r}; write x, y, width and height in pixels") from None
+        raise InputError(f"{where}: a box is {shown(repr(values))}; write x, y, width and height in pixels") from None
     return Box(x, y, width, height)

@@ -14,8 +14,18 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.conditions import Condition
 from hetnet_ros.evaluation.datasets.labelled import GOOD
 from hetnet_ros.evaluation.truth import check_marks
+from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 from hetnet_ros.inspection.image_files import read_mask
 from hetnet_ros.inspection.result import Box
+
+
+def check_label(label: str, where: str) -> None:
+    """Raise InputError, which begins with ``where``, for a label that is no name, or that is meant to be :data:`GOOD` and would be a
+    defect's."""
+    if not fits_name(label):
+        raise InputError(f"{where}: {shown(label, 60)!r} is no name: write at most {MOST_IN_NAME} printable characters")
+    if label.strip().lower() == GOOD != label:
+        raise InputError(f"{where}: the label is {label!r}, which would be the name of a defect: write {GOOD}")
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ class FrameLabel:
     def mask(self, shape: tuple[int, int]) -> np.ndarray | None:
         """bool (H, W), True on the defect; None where the frame is good or the place is not known.
 
-        Raises InputError for a mask that cannot be read or is not of ``shape``.
+        Raises InputError for a mask that cannot be read or is not of ``shape``, and a box outside of it.
         """
         if not self.is_defective:
             return None
@@ -53,7 +63,11 @@ class FrameLabel:
             return None
         mask = np.zeros(shape, bool)
         for box in self.boxes:
-            mask[max(box.y, 0) : box.y + box.height, max(box.x, 0) : box.x + box.width] = True
+            inside = mask[max(box.y, 0) : max(box.y + box.height, 0), max(box.x, 0) : max(box.x + box.width, 0)]
+            if not inside.size:
+                raise InputError(f"the box {box.x} {box.y} {box.width} {box.height} of a frame labelled {self.label} lies outside of the "
+                                 f"frame, {shape[1]}x{shape[0]}: correct it")
+            inside[:] = True
         return mask
 
 
@@ -98,9 +112,13 @@ class Labels:
     def check_masks(self) -> None:
         """Look through all masks before the work; raises InputError where one cannot be read or marks nothing, or most of them mark
         what is good."""
+        check_marks((path, read_mask(path)) for path in self.mask_paths)
+
+    @cached_property
+    def mask_paths(self) -> tuple[Path, ...]:
+        """The masks of what is defective, each once."""
         labels = [span.label for span in (*self.frames, *self.stamps)] + [label for _, label in self.parts]
-        paths = dict.fromkeys(label.mask_path for label in labels if label.is_defective and label.mask_path is not None)
-        check_marks((path, read_mask(path)) for path in paths)
+        return tuple(dict.fromkeys(label.mask_path for label in labels if label.is_defective and label.mask_path is not None))
 
     @cached_property
     def axes(self) -> tuple[str, ...]:
