@@ -150,11 +150,14 @@ def make_line(row: Row, model: Path, backend: str, folder: Path) -> Line:
 
 
 def spin_until_shutdown(executor: Any) -> None:
-    """Spin on this thread until the context ends."""
+    """Spin on this thread until the context ends, whatever other threads destroy meanwhile."""
+    import rclpy
     from rclpy.executors import ExternalShutdownException
+    from rclpy.impl.implementation_singleton import rclpy_implementation
 
-    with contextlib.suppress(ExternalShutdownException):
-        executor.spin()
+    while rclpy.ok():
+        with contextlib.suppress(ExternalShutdownException, rclpy_implementation.InvalidHandle):
+            executor.spin()
 
 
 class Operator:

@@ -132,6 +132,8 @@ class Inspector(LifecycleNode):
             self.get_logger().error(self._failure)
             return TransitionCallbackReturn.FAILURE
         except Exception as error:
+            if not rclpy.ok(context=self.context):
+                return TransitionCallbackReturn.FAILURE  # the process was told to end meanwhile
             self._failure = f"{name} failed: {type(error).__name__}: {' '.join(str(error).split())}"
             self.get_logger().error(f"{self._failure}\n{traceback.format_exc()}")
             return TransitionCallbackReturn.FAILURE

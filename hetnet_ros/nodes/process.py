@@ -165,6 +165,7 @@ def _spin(
     import rclpy
     from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
     from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+    from rclpy.impl.implementation_singleton import rclpy_implementation
 
     executor = MultiThreadedExecutor(num_threads=threads)
     node = None
@@ -176,6 +177,10 @@ def _spin(
                 executor.spin_once(timeout_sec=WAKE_SECONDS)
             except ExternalShutdownException:
                 raise
+            except rclpy_implementation.InvalidHandle as error:
+                # A callback destroyed a publisher, say, just as the executor was about to wait for it: next time it is not there.
+                node.get_logger().debug(f"{error}")
+                time.sleep(_ERROR_SECONDS)
             except Exception as error:
                 if outlive is None or not rclpy.ok():
                     raise

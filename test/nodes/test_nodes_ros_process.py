@@ -85,6 +85,38 @@ def wait_until_subscribed(cell: Cell, process: subprocess.Popen) -> None:
 
     wait_for(ready, "the node process", timeout=60)
 
+CHANGING_NODE = """
+import sys, time
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.node import Node
+from std_msgs.msg import Header
+from hetnet_ros.nodes.process import run_node
+
+def make_node():
+    node, ends = Node("changing"), time.monotonic() + 6.0
+
+    def change():
+        if time.monotonic() > ends:
+            node.context.shutdown()
+        else:
+            publisher = node.create_publisher(Header, "come_and_gone", 1)
+            time.sleep(0.003)  # the executor comes to wait for it
+            node.destroy_publisher(publisher)
+
+    for _ in range(3):
+        node.create_timer(0.001, change, callback_group=ReentrantCallbackGroup())
+    return node
+
+sys.exit(run_node(make_node, []))
+"""
+
+
+def test_a_node_whose_publishers_come_and_go_goes_on() -> None:
+    """rclpy's executor raises where one is destroyed just as it is about to wait for it."""
+    done = subprocess.run([sys.executable, "-c", CHANGING_NODE], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "InvalidHandle" not in done.stderr, done.stderr
+
+
 SLOW_NODE = """
 import pathlib, sys
 import torch
