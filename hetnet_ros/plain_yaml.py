@@ -2,7 +2,8 @@
 
 A few hundred bytes of aliases stand for billions of values, and a hundred thousand brackets run over the stack of the parser in C,
 which kills the process.  So the events, which come one by one and cost nothing, are looked through before anything is built of
-them.  What YAML 1.1 reads as a date or as minutes and seconds stays text, since nothing here has such a value.
+them.  What YAML 1.1 reads as a date or as minutes and seconds stays text, since nothing here has such a value; so do ``<<`` and ``=``,
+with which keys would hide one another.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ MOST_DIGITS = {"int": 20, "float": 40}
 """Of a number: 2**64 has 20, and the longest that a float is written with has 25."""
 
 _CORE = "tag:yaml.org,2002:"
+_UNUSED = frozenset(_CORE + kind for kind in ("timestamp", "merge", "value"))
 _TAGS = frozenset(_CORE + kind for kind in ("str", "int", "float", "bool", "null", "map", "seq"))
 _C_OR_PYTHON = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -79,12 +81,20 @@ def _check_events(text: str, where: str, most_values: int) -> None:
 
 
 class _Loader(_C_OR_PYTHON):  # type: ignore[misc, valid-type]
-    """PyYAML's safe loader without dates, base 60, endless numbers and keys that hide one another."""
+    """PyYAML's safe loader without dates, base 60, endless numbers, merging and keys that hide one another."""
 
     yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_CORE}timestamp"]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _UNUSED]
         for first, resolvers in _C_OR_PYTHON.yaml_implicit_resolvers.items()
     }
+
+    def construct_written(self, node: yaml.Node) -> int | float | bool | str:
+        """A number or a truth value, where a tag may call anything one."""
+        try:
+            return self.construct_yaml_bool(node) if node.tag == f"{_CORE}bool" else self.construct_number(node)
+        except (ValueError, LookupError):
+            said = f"{shown(repr(node.value), 60)} is no {node.tag[len(_CORE):]}"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from None
 
     def construct_number(self, node: yaml.ScalarNode) -> int | float | str:
         text = node.value
@@ -100,12 +110,12 @@ class _Loader(_C_OR_PYTHON):  # type: ignore[misc, valid-type]
 
     def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict:
         keys = [self.construct_object(key, deep=True) for key, _ in getattr(node, "value", [])
-                if isinstance(key, yaml.ScalarNode) and key.tag != f"{_CORE}merge"]
+                if isinstance(key, yaml.ScalarNode)]
         if len(set(keys)) < len(keys):
             twice = collections.Counter(keys).most_common(1)[0][0]
             raise yaml.constructor.ConstructorError(None, None, f"the key {shown(repr(twice), 60)} is given twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
-for _kind in ("int", "float"):
-    _Loader.add_constructor(_CORE + _kind, _Loader.construct_number)
+for _kind in ("int", "float", "bool"):
+    _Loader.add_constructor(_CORE + _kind, _Loader.construct_written)

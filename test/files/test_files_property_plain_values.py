@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hetnet_ros import plain_json
 from hetnet_ros.plain_json import parse_json
 from hetnet_ros.plain_yaml import MOST_DEEP, parse_yaml
-from hostile_values import changed, read_or_refused, scalars, texts, values
+from hostile_values import read_or_refused, values
 
 PIECES = ("&a", "*a", "<<: ", "!!int ", "!!bool ", "!!float ", "!!null ", "!!str ", "!!map ", "!!seq ", "!!set ", "!!python/name:os.system ", "!x ",
           "? ", ": ", "- ", "[", "]", "{", "}", ", ", "\n", "\n  ", "\n    ", "a", "b", "'", '"', "|", ">", "%YAML 1.2\n", "---\n", "...\n", "# ",
@@ -80,9 +80,8 @@ def _count(value: Any) -> int:
 @example({"a": [10**19, -(10**19), 0.1 + 0.2, "2024-01-01", "12:30", "=", "<<"]})
 def test_yaml_reads_back_what_was_written(value):
     try:
-        text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-        text.encode()
-    except (yaml.YAMLError, UnicodeEncodeError):
+        text = yaml.safe_dump(value, sort_keys=False)
+    except yaml.YAMLError:
         return
     read = read_or_refused(lambda: parse_yaml(text, "it"))
     assert read is None or read == value
@@ -104,14 +103,15 @@ def test_json_is_plain_values_or_one_line(text):
 @example({"\ud800": 1}, True)
 @example(["\udbff\udc00"], True)
 def test_json_reads_back_what_was_written_or_refuses_it(value, ascii_only):
-    text = json.dumps(value, ensure_ascii=ascii_only)
+    text = json.dumps(value, ensure_ascii=ascii_only).encode(errors="replace").decode()  # as it comes from a file
     read = read_or_refused(lambda: parse_json(text, "it"))
-    assert read == value if read is not None else True
+    assert read is None or read == json.loads(text)
     json.dumps(read, ensure_ascii=False).encode()
 
 
-@given(changed({"a": [1, {"b": 0.5}], "c": "d"}), scalars, texts)
-def test_what_is_no_text_is_no_json(value, scalar, text):
-    for one in (value, scalar):
-        if not isinstance(one, str):
-            assert read_or_refused(lambda: plain_json.parse(one, text[:20]), ValueError, TypeError) is None  # noqa: B023
+@given(values)
+@example(5)
+@example({"card": 5})
+def test_what_is_no_text_is_no_json(value):
+    if not isinstance(value, str):
+        assert read_or_refused(lambda: plain_json.parse(value), ValueError) is None
