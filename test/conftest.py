@@ -47,7 +47,7 @@ os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = _logs.name  # not .hypothesis in th
 settings.register_profile(
     "ci", max_examples=100, deadline=None, database=None, print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture])
-settings.register_profile("deep", settings.get_profile("ci"), max_examples=5000)
+settings.register_profile("deep", settings.get_profile("ci"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

@@ -7,12 +7,14 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import yaml
 from hypothesis import strategies as st
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import MOST_IN_LINE
 
 T = TypeVar("T")
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 NASTY_TEXTS = ("", " ", "\n", "\r\nPASS", "\0", "\x1b[2J", "\u202e", "\ud800", "\udcff", "..", "/", "~", "nan", "-inf", "0x1f", "1e999", "%n",
                "a" * 300, "a" * 5000, "ä" * 200, "\N{GREEK CAPITAL LETTER OMEGA}/../" * 40)
@@ -29,8 +31,8 @@ def changed(draw: st.DrawFn, value: Any, most: int = 3) -> Any:
     """``value`` of lists and dictionaries with one to ``most`` things in it replaced, removed, added, doubled or swapped."""
     root = [copy.deepcopy(value)]
     for _ in range(draw(st.integers(1, most))):
-        holder, place = draw(st.sampled_from(list(_places(root))))
-        _change(draw, holder, place)
+        if root:
+            _change(draw, *draw(st.sampled_from(list(_places(root)))))
     return root[0] if root else None
 
 
@@ -105,3 +107,15 @@ def read_or_refused(read: Callable[[], T], *also: type[Exception]) -> T | None:
         line = str(error)
         assert line.strip() and line.isprintable() and len(line) <= MOST_IN_LINE + 100, line[:2000]
         return None
+
+
+@st.composite
+def yaml_files(draw: st.DrawFn, value: Any) -> bytes:
+    """Files like that of ``value``: other values, other bytes, or both."""
+    if draw(st.booleans()):
+        value = draw(changed(value))
+    try:
+        data = yaml.dump(value, Dumper=DUMPER, sort_keys=False, default_flow_style=draw(st.booleans())).encode()
+    except yaml.YAMLError:
+        data = repr(value).encode(errors="replace")
+    return draw(damaged(data)) if draw(st.integers(0, 3)) == 0 else data

@@ -63,6 +63,8 @@ def load_recipe(path: str | Path) -> Recipe:
     views = values.get("views") or {}
     if not isinstance(views, dict):
         raise InputError(f"recipe {path}: 'views' must map names of views to their settings")
+    if len(set(map(str, views))) < len(views):
+        raise InputError(f"recipe {path}: 'views' names one twice, as text and as a number: remove one")
     return Recipe({str(name): _view(entry, f"recipe {path}, view {name}", path.parent) for name, entry in views.items()},
                   _view(values.get("default"), f"recipe {path}, default", path.parent))
 
