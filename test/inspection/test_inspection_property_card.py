@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import socket
@@ -16,7 +17,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from hetnet_ros.inspection import artifact as artifact_module
 from hetnet_ros.inspection.artifact import ModelCard, card_from_values, load_artifact
 from hetnet_ros.inspection.card_bounds import BOUNDS, check_card
 from hetnet_ros.network.config import MOST_SIDE
@@ -52,7 +52,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def model_file(path: Path, text: str) -> Path:
     """A model file with this text as its card and the digest that belongs to it."""
-    digest = artifact_module.hashlib.sha256(f"{text}|{HASH}".encode(errors="replace")).hexdigest()
+    digest = hashlib.sha256(f"{text}|{HASH}".encode(errors="replace")).hexdigest()
     path.write_bytes(save(TENSORS, {"hetnet": json.dumps({"card": text, "digest": digest})}))
     return path
 
