@@ -27,9 +27,9 @@ def one_line(text: object, most: int = MOST_IN_LINE) -> str:
     """A whole message, whatever foreign texts it quotes, as printable characters on one line; of a longer one the beginning and
     the end, where what happened and what to do stand."""
     full = str(text)
-    if len(full) > most:
-        full = f"{full[: most * 2 // 3]} ... ({len(full):,} characters) ... {full[-(most // 3):]}"
-    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in " ".join(full.split()))
+    cut = full if len(full) <= most else f"{full[: most * 2 // 3]} ... ({len(full):,} characters) ... {full[-(most // 3):]}"
+    plain = "".join(letter if letter.isprintable() else _escaped(letter) for letter in " ".join(cut.split()))
+    return plain if len(plain) <= max(most, len(cut)) else f"{plain[: most * 2 // 3]} ... {plain[-(most // 3):]}"  # escapes are longer
 
 
 def fits_name(text: str, most: int = MOST_IN_NAME) -> bool:

@@ -41,6 +41,8 @@ def parse_json(text: str, where: str) -> Any:
 def parse(text: str, where: str = "it") -> Any:
     """The value of a JSON text.  where: opens the message.  Raises ValueError, in one line, for what is no JSON, and for JSON that goes
     beyond the limits, gives one key twice, or has text that no other program could read."""
+    if not isinstance(text, str):  # JSON within JSON may be anything
+        raise ValueError(f"{where} is no text")
     if text.count(",") + text.count("[") + text.count("{") > MOST_VALUES:
         raise ValueError(f"{where} has more than {MOST_VALUES:,} values: it is not what it should be")
     try:

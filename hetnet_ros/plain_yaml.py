@@ -2,8 +2,9 @@
 
 A few hundred bytes of aliases stand for billions of values, and a hundred thousand brackets run over the stack of the parser in C,
 which kills the process.  So the events, which come one by one and cost nothing, are looked through before anything is built of
-them.  What YAML 1.1 reads as a date or as minutes and seconds stays text, since nothing here has such a value, and keys are names as
-they are written, since ``010``, ``1_0`` and ``no`` name views, parts and topics, and ``8``, ``10`` and ``False`` would name others.
+them.  What YAML 1.1 reads as a date or as minutes and seconds stays text, since nothing here has such a value; so does ``=``.  Keys
+are names as they are written, since ``010``, ``1_0`` and ``no`` name views, parts and topics, and ``8``, ``10`` and ``False`` would
+name others.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ MOST_DIGITS = {"int": 20, "float": 40}
 """Of a number: 2**64 has 20, and the longest that a float is written with has 25."""
 
 _CORE = "tag:yaml.org,2002:"
+_UNUSED = frozenset(_CORE + kind for kind in ("timestamp", "merge", "value"))
 _TAGS = frozenset(_CORE + kind for kind in ("str", "int", "float", "bool", "null", "map", "seq"))
 _C_OR_PYTHON = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -80,12 +82,20 @@ def _check_events(text: str, where: str, most_values: int) -> None:
 
 
 class _Loader(_C_OR_PYTHON):  # type: ignore[misc, valid-type]
-    """PyYAML's safe loader without dates, base 60, endless numbers and keys that hide one another."""
+    """PyYAML's safe loader without dates, base 60, endless numbers, merging and keys that hide one another."""
 
     yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_CORE}timestamp"]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _UNUSED]
         for first, resolvers in _C_OR_PYTHON.yaml_implicit_resolvers.items()
     }
+
+    def construct_written(self, node: yaml.Node) -> int | float | bool | str:
+        """A number or a truth value, where a tag may call anything one."""
+        try:
+            return self.construct_yaml_bool(node) if node.tag == f"{_CORE}bool" else self.construct_number(node)
+        except (ValueError, LookupError):
+            said = f"{shown(repr(node.value), 60)} is no {node.tag[len(_CORE):]}"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from None
 
     def construct_number(self, node: yaml.ScalarNode) -> int | float | str:
         text = node.value
@@ -104,7 +114,7 @@ class _Loader(_C_OR_PYTHON):  # type: ignore[misc, valid-type]
         for key, _ in pairs:
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.constructor.ConstructorError(None, None, "a list or mapping is no key", key.start_mark)
-            if key.tag == f"{_CORE}merge":
+            if key.value == "<<" and not key.style:
                 raise yaml.constructor.ConstructorError(None, None, "<< hides keys: write out what it stands for", key.start_mark)
             key.tag = f"{_CORE}str"  # a name, as it is written: the view 010 is not 8, and no is not False
         keys = [key.value for key, _ in pairs]
@@ -114,5 +124,5 @@ class _Loader(_C_OR_PYTHON):  # type: ignore[misc, valid-type]
         return super().construct_mapping(node, deep)
 
 
-for _kind in ("int", "float"):
-    _Loader.add_constructor(_CORE + _kind, _Loader.construct_number)
+for _kind in ("int", "float", "bool"):
+    _Loader.add_constructor(_CORE + _kind, _Loader.construct_written)

@@ -1,5 +1,5 @@
-"""What every test shares: a ROS of its own on this machine, and the fixtures of :mod:`model_fixtures`, :mod:`disk_fixtures` and
-:mod:`bag_fixtures`.
+"""What every test shares: a ROS of its own on this machine, how much property tests try, and the fixtures of
+:mod:`model_fixtures`, :mod:`disk_fixtures` and :mod:`bag_fixtures`.
 
 The environment is set when pytest reads this file, before any test module imports rclpy.  Where ROS came as wheels,
 the interpreter has by then restarted itself once with the wheels' library path, so child processes that inherit
@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["model_fixtures", "bag_fixtures", "disk_fixtures"]
 
@@ -41,6 +42,13 @@ else:
 os.environ["ROS_LOG_DIR"] = _logs.name
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # of tests that import onnxruntime themselves
 os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config" / "fastdds_shm.xml"))
+
+os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = _logs.name  # not .hypothesis in the working folder
+settings.register_profile(
+    "ci", max_examples=100, deadline=None, database=None, print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture])
+settings.register_profile("deep", settings.get_profile("ci"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture(scope="session")

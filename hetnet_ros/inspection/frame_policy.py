@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Callable, Sequence
 import numpy as np
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import one_line
 from hetnet_ros.inspection.clock_watch import Moment
 from hetnet_ros.inspection.frozen_camera import FrozenCamera
 from hetnet_ros.inspection.image_conversion import BadImage
@@ -142,7 +143,8 @@ def _prepared(request: Request, rules: FrameRules, clock: Callable[[], Moment]) 
         if refusal is not None:
             return _refused(request, request.size, refusal, timings, started)
         known = isinstance(error, BadImage)
-        refusal = Refusal("bad_image", str(error) if known else f"the image could not be converted: {error}")
+        said = str(error) if known else one_line(f"the image could not be converted: {str(error).strip() or type(error).__name__}")
+        refusal = Refusal("bad_image", said)
         return _refused(request, request.size, refusal, timings, started, bad_image=error.cause if known else "undecodable",
                         fault="" if known else traceback.format_exc())
     repeated = _repeat_refusal(request, rgb, rules.frozen_after)  # also of one refused for its stamp: it may come again with a better one
@@ -174,9 +176,7 @@ def _failed(entry: _Decoded, error: Exception) -> Examination:
     if isinstance(error, InputError):
         refusal = Refusal("bad_image", str(error))
         return _refused(request, size, refusal, timings, started, rgb=rgb, bad_image="unusable")
-    refusal = Refusal(
-        "inference_failed", f"inference failed: {' '.join(str(error).split()) or type(error).__name__}"[:500]
-    )
+    refusal = Refusal("inference_failed", one_line(f"inference failed: {str(error).strip() or type(error).__name__}", 500))
     return _refused(request, size, refusal, timings, started, rgb=rgb, fault=traceback.format_exc(), error=error)
 
 

@@ -61,12 +61,11 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         bounds = {"steps": (1, 10**7), "epochs": (0, 10**6), "batch": (2, 1024), "views": (1, 64), "rotation": (0, 180), "light": (0, 1),
                   "hard_fraction": (0.01, 1), "noise_boxes": (0, 100), "noise_side": (0.01, 1), "hold_out": (0.02, 0.5),
-                  "cache_mb": (1, 10**7), "noisy_share": (0.1, 1), "stage_balance": (0, 4), "max_images": (4, 10**6), "neighbourhood": (1, 15)}
+                  "cache_mb": (1, 10**7), "noisy_share": (0.1, 1), "stage_balance": (0, 4), "max_images": (4, 10**6), "neighbourhood": (1, 15),
+                  "learning_rate": (1e-9, 10), "weight_decay": (0, 10), "warmup": (0, 10**7), "teacher_target": (0, 1000)}
         for name, (low, high) in bounds.items():
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"training.{name} is {getattr(self, name)}: use a value from {low} to {high}")
-        if self.learning_rate <= 0:
-            raise InputError(f"training.learning_rate is {self.learning_rate}: use a value above 0")
         if self.noise not in ("lmgn", "gaussian", "none"):
             raise InputError(f"training.noise is {self.noise!r}: use lmgn, gaussian or none")
         if self.exposure not in ("auto", "fixed", "changing"):

@@ -15,11 +15,10 @@ from action_msgs.msg import GoalStatus
 from action_msgs.srv import CancelGoal
 from builtin_interfaces.msg import Duration as DurationMessage
 from rclpy.node import Node
-from rclpy.time import Time
 from std_msgs.msg import Header
 
 from hetnet_ros.action import InspectPart
-from hetnet_ros.foreign_text import one_line, shown
+from hetnet_ros.foreign_text import fits_name, one_line, shown
 from hetnet_ros.inspection.keep_out import keep_out_box
 from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.nodes.calls import Caller, CallFailed, Goal, SoleActionClient
@@ -36,6 +35,8 @@ _REASONS = {
 }
 _REPEAT_SECONDS = 0.5
 """An announcement that got lost is made again, with the same stamp."""
+_FARTHEST_M = 1000.0
+"""No defect is as far from any frame of its cell; the same bounds the squares in its covariance."""
 
 
 class InspectClient:
@@ -156,11 +157,15 @@ def fault_of(status: int, result: Any, part_id: str, since: dict[str, int]) -> s
 
     since: from which stamp on, ns, each view counts.  A REJECT or UNCERTAIN is on the safe side and is taken as it is.  A PASS
     must come from a goal that succeeded, name the part it was asked for, and carry the evidence of exactly those views: each
-    a PASS by itself, by a model that is named, below the threshold, on an image taken since the arm had settled.
+    a PASS by itself, of that part and view, by a model that is named, below its threshold, on an image taken since the arm had
+    settled.  Of no result are defects believed at a place that is none.
     """
     known = {int(verdict) for verdict in Verdict}
     if result.verdict not in known or any(view.inspection.verdict not in known for view in result.views):
         return "a verdict is not known"
+    misplaced = [view.view_id for view in result.views if not all(map(_is_placed, view.inspection.defects))]
+    if misplaced:
+        return f"view {misplaced[0]} has a defect with a pose that is none"
     if result.verdict != Verdict.PASS:
         return ""
     if status != GoalStatus.STATUS_SUCCEEDED:
@@ -176,20 +181,34 @@ def fault_of(status: int, result: Any, part_id: str, since: dict[str, int]) -> s
     seen = [view.view_id for view in result.views]
     if sorted(seen) != sorted(since):
         return f"PASS for the views {', '.join(seen) or 'none'}, not {', '.join(since)}"
-    faults = (_fault_of_view(view, since[view.view_id], result) for view in result.views)
+    faults = (_fault_of_view(view, since[view.view_id], result, part_id) for view in result.views)
     return next((fault for fault in faults if fault), "")
 
 
-def _fault_of_view(view: Any, since_ns: int, result: Any) -> str:
+def _fault_of_view(view: Any, since_ns: int, result: Any, part_id: str) -> str:
     inspection, name = view.inspection, view.view_id
     if inspection.verdict != Verdict.PASS or inspection.reason:
         return f"PASS although view {name} is no PASS by itself: {Verdict(inspection.verdict).name} {inspection.reason}".strip()
+    if inspection.view_id != name or (part_id and inspection.part_id != part_id):
+        return f"PASS from view {name} of an image of part {inspection.part_id!r}, view {inspection.view_id!r}"
     if not inspection.model_id:
         return f"PASS from view {name} without a model_id"
     if not 0.0 <= inspection.score < 1.0 or not 0.0 < inspection.p_value <= 1.0:
         return f"PASS from view {name} with score {inspection.score} and p-value {inspection.p_value}"
-    if inspection.model_id == result.model_id and not inspection.score < result.thresholds.accept:
-        return f"PASS from view {name} with score {inspection.score}, not below {result.thresholds.accept}"
-    if Time.from_msg(inspection.header.stamp).nanoseconds < since_ns:
+    limits = [inspection.thresholds.accept, *([result.thresholds.accept] if inspection.model_id == result.model_id else [])]
+    if not all(inspection.score < limit for limit in limits):
+        return f"PASS from view {name} with score {inspection.score}, not below {' and '.join(map(str, limits))}"
+    stamp = inspection.header.stamp
+    if stamp.nanosec >= 10**9 or stamp.sec * 10**9 + stamp.nanosec < since_ns:
         return f"PASS from view {name} of an image that was taken before the arm had settled"
     return ""
+
+
+def _is_placed(defect: Any) -> bool:
+    """Whether a defect has no pose, or one around which a box can be put."""
+    pose, extent, turn = defect.pose.pose, defect.extent, defect.pose.pose.orientation
+    return not defect.has_pose or (
+        all(abs(value) <= _FARTHEST_M for value in (pose.position.x, pose.position.y, pose.position.z, *defect.pose.covariance))
+        and all(0 <= value <= _FARTHEST_M for value in (extent.x, extent.y, extent.z))
+        and abs(math.hypot(turn.x, turn.y, turn.z, turn.w) - 1) <= 1e-2
+        and fits_name(defect.frame_id))

@@ -202,8 +202,8 @@ class CellConfig:
                 raise InputError(f"{name}: give either named or pose, as arm.backend is moveit")
             if self.arm.backend == "virtual_cell" and name in viewpoints and target.view is None:
                 raise InputError(f"{name}: give a view, as arm.backend is virtual_cell")
-        good = self.stations.good
-        if self.arm.backend == "moveit" and good in (self.stations.reject, self.stations.reinspect):
+        good, *others = ((at.named, at.pose) for at in (self.stations.good, self.stations.reject, self.stations.reinspect))
+        if self.arm.backend == "moveit" and good in others:  # a view, which only the virtual cell moves to, makes no other place
             raise InputError("stations.good is the same place as stations.reject or stations.reinspect: keep them apart")
 
     def recipe(self, name: str) -> Recipe:

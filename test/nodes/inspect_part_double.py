@@ -101,8 +101,9 @@ def passed(goal: Any, used: dict[str, Header]) -> Any:
     result.thresholds.accept, result.thresholds.reject = 0.3, 0.5
     for name, header in used.items():
         inspection = Inspection(
-            header=header, verdict=Inspection.PASS, part_id=goal.part_id, model_id=MODEL, score=0.1, p_value=0.6
+            header=header, verdict=Inspection.PASS, part_id=goal.part_id, view_id=name, model_id=MODEL, score=0.1, p_value=0.6
         )
+        inspection.thresholds = result.thresholds
         result.views.append(ViewEvidence(view_id=name, inspection=inspection))
     return result
 

@@ -20,6 +20,7 @@ from hetnet_ros.evaluation.datasets.labelled import GOOD
 from hetnet_ros.evaluation.replay.labels import check_label
 from hetnet_ros.evaluation.replay.run_lengths import decode_run_lengths
 from hetnet_ros.foreign_text import shown
+from hetnet_ros.inspection.picture_budget import MOST_PIXELS
 from hetnet_ros.inspection.result import Box
 from hetnet_ros.plain_json import read_json
 
@@ -191,7 +192,7 @@ def _size(image: dict) -> tuple[int, int] | None:
     if not image.get("height") or not image.get("width"):
         return None
     height, width = int(image["height"]), int(image["width"])
-    if min(height, width) < 1:
+    if min(height, width) < 1 or height * width > MOST_PIXELS:
         raise ValueError(f"a picture of {width}x{height}")
     return height, width
 

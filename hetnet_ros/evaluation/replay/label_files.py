@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,9 @@ def _from_json(path: Path, text: str) -> Labels:
     if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content.get("frames"), list):
         raise InputError(f"{path} is no label file: it must be an object with \"format\": \"{FORMAT}\" and a list "
                          "\"frames\"; a COCO file goes through hetnet label --import")
+    topic = content.get("topic") or ""
+    if not isinstance(topic, str) or not fits_name(topic):
+        raise InputError(f"{path}: topic is {shown(repr(topic), 60)}, the name of no topic")
     rows = []
     for number, entry in enumerate(content["frames"]):
         where = f"{path}, entry {number} of frames"
@@ -124,7 +128,7 @@ def _from_json(path: Path, text: str) -> Labels:
             raise InputError(f"{where}: a condition is a list or an object: write text or a number")
         rows.append((where, entry.get("frame"), entry.get("stamp"), entry.get("label"), entry.get("mask"),
                      [_box(box, where) for box in boxes], entry.get("part"), conditions))
-    return _labels(path, str(content.get("topic") or ""), rows)
+    return _labels(path, topic, rows)
 
 
 def _from_csv(path: Path, text: str) -> Labels:
@@ -167,7 +171,7 @@ def _labels(path: Path, topic: str, rows: list[tuple]) -> Labels:
                 raise InputError(f"{where}: {shown(name, 60)!r} is no name: write at most {MOST_IN_NAME} printable characters")
         values = tuple((str(axis), str(value)) for axis, value in conditions.items() if value not in (None, ""))
         mask_path = path.parent / str(mask) if mask else None
-        if mask_path is not None and not mask_path.is_file():
+        if mask_path is not None and not os.path.isfile(mask_path):  # pathlib's own raises for a name that is too long
             raise InputError(f"{where}: there is no mask {mask_path}; correct the path or leave it out")
         entry = FrameLabel(label, mask_path, tuple(boxes), part, Condition(values))
         if frame not in (None, ""):

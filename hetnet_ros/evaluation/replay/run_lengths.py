@@ -48,6 +48,6 @@ def _unpacked(text: str) -> list[int]:
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or int(value) != value:
+    if isinstance(value, bool) or value % 1 != 0:
         raise ValueError(f"{value!r} in place of a whole number")
     return int(value)
