@@ -45,9 +45,9 @@ os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config" / "fa
 
 os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = _logs.name  # not .hypothesis in the working folder
 settings.register_profile(
-    "ci", max_examples=100, deadline=None, database=None, print_blob=True,
+    "ci", max_examples=100, derandomize=True, deadline=None, database=None, print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture])
-settings.register_profile("deep", settings.get_profile("ci"), max_examples=2000)
+settings.register_profile("deep", settings.get_profile("ci"), max_examples=2000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
