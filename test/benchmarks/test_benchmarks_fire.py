@@ -20,8 +20,8 @@ MINUTES = 1.5
 @pytest.fixture(scope="module")
 def fire(source_root: Path, tmp_path_factory: Any) -> tuple[dict[str, Any], str]:
     """The figures that were written, and what was printed."""
-    if not (source_root / "benchmarks").is_dir():
-        pytest.skip("installed without the benchmarks")
+    if not os.environ.get("HETNET_FIRE"):
+        pytest.skip("takes both cores for some minutes: set HETNET_FIRE=1")
     folder = tmp_path_factory.mktemp("fire")
     figures = folder / "fire.json"
     command = [sys.executable, "benchmarks/fire.py", "--minutes", str(MINUTES), "--parts", "1000", "--quick",
@@ -48,11 +48,12 @@ def test_nothing_hangs_ends_by_itself_or_prints_a_traceback(fire: Any) -> None:
     assert sum(figures["kinds"].values()) > 3, printed
 
 
-def test_figures_of_several_runs_add_up(source_root: Path, fire: Any, tmp_path: Path) -> None:
-    figures, _ = fire
+def test_figures_of_several_runs_add_up(source_root: Path, tmp_path: Path) -> None:
+    if not (source_root / "benchmarks").is_dir():
+        pytest.skip("installed without the benchmarks")
     one = tmp_path / "one.json"
-    one.write_text(json.dumps({**figures, "breaches": ["part 3"]}))
+    one.write_text(json.dumps({"defective": {"REJECT": 20, "GOOD": 1}, "recovered": {"GOOD": 10}, "kinds": {"ring": 3}, "breaches": ["part 3"]}))
     done = subprocess.run([sys.executable, "benchmarks/fire.py", "--sum", str(one), str(one)], cwd=source_root, env=os.environ,
                           capture_output=True, text=True)
-    assert done.returncode == 1 and done.stderr == ""
-    assert f"2 of {2 * sum(figures['defective'].values())} defective parts in GOOD" in done.stdout
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "2 of 42 defective parts in GOOD; 100.0% of good parts" in done.stdout and "kinds of fault: 6: ring 6" in done.stdout
