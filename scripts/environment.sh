@@ -5,7 +5,7 @@
 # A ROS installation sourced earlier is left out on purpose: its message libraries and those of the wheels in the
 # virtual environment must not meet in one process.
 
-HETNET_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+HETNET_ROOT=$(CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 HETNET_VENV=${HETNET_VENV:-$HETNET_ROOT/.venv}
 case $HETNET_VENV in /*) ;; *) HETNET_VENV=$PWD/$HETNET_VENV ;; esac
 export HETNET_ROOT HETNET_VENV

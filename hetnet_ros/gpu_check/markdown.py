@@ -24,7 +24,7 @@ def to_markdown(results: Sequence[PartResult], on_cpu: bool) -> str:
     machine = next((result for result in results if result.name == MACHINE), None)
     card = next((str(row.figures.get("value", "")) for row in machine.rows if row.name == "card"), "") if machine else ""
     lines = [f"### hetnet gpu-check: {'tried on a CPU' if on_cpu else card.split(',')[0] or 'no card'}", ""]
-    if machine is not None:
+    if machine is not None and machine.rows:  # a machine that did not come to that has no table
         lines += _table(("", ""), [(row.name, str(row.figures.get("value", row.reason))) for row in machine.rows])
     if not on_cpu:
         lines += _table(("aim", "found", "met"), against_aims(results))

@@ -102,7 +102,8 @@ def one_line_at_the_end(console: Console) -> Iterator[None]:
     except Interrupted as interrupted:
         code, text = 128 + interrupted.number, "interrupted; what was made so far is removed"
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EFBIG):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EFBIG,
+                               errno.ENAMETOOLONG):
             raise
         what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else os.strerror(error.errno)
         code, text = 2, f"error: {what}" + (f": {error.filename}" if error.filename else "")

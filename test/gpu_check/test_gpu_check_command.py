@@ -18,7 +18,7 @@ import pytest
 from hetnet_ros.cli.main import main
 from hetnet_ros.gpu_check.markdown import to_markdown
 from hetnet_ros.gpu_check.plan import PARTS
-from hetnet_ros.gpu_check.record import FAILED, OK, SKIPPED, PartResult, Row
+from hetnet_ros.gpu_check.record import FAILED, LIMIT, OK, SKIPPED, PartResult, Row
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = [word for part in PARTS if part.quick_s for word in ("--limit", f"{part.name}=600")]
@@ -113,6 +113,11 @@ def test_what_libraries_say_cannot_break_the_table():
     rows = (Row("latency", "torch", {"p50_ms": 1.5, "batch": "a|b"}), Row("latency", "onnx", {}, FAILED, "<b>| no"))
     table = to_markdown([PartResult("speed", "Speed", FAILED, "a | b", 3.0, 10.0, rows)], on_cpu=True)
     assert "| torch | 1.5 | a\\|b |" in table and "- onnx: **failed**: &lt;b>\\| no" in table
+
+
+def test_a_machine_part_without_a_row_leaves_no_empty_table():
+    table = to_markdown([PartResult("machine", "Machine", LIMIT, "still running", 25.0, 25.0)], on_cpu=True)
+    assert "|  |  |\n|---|---|" not in table and "| machine | **past its limit** | 25 | still running |" in table
 
 
 def test_a_card_is_held_against_the_aims():

@@ -27,7 +27,7 @@ REFUSES = "http://127.0.0.1:9"  # the discard port, where nobody listens
 
 def run(*command: object, cwd: Path | str = "/", **environment: str) -> subprocess.CompletedProcess:
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run([str(word) for word in command], cwd=cwd, env={**clean, **environment}, text=True, capture_output=True,
+    return subprocess.run([os.fspath(word) if isinstance(word, (bytes, Path)) else str(word) for word in command], cwd=cwd, env={**clean, **environment}, text=True, capture_output=True,
                           stdin=subprocess.DEVNULL, timeout=600)
 
 
@@ -196,6 +196,12 @@ def test_a_piece_cut_short_is_named_with_both_sizes(copy, tmp_path):
     assert_one_line(install(copy, "--target", tmp_path / "cell"), piece.name, f"{PIECE - 4096:,}", f"{PIECE:,}")
 
 
+def test_a_search_path_for_cd_leads_nowhere_else(bundle, tmp_path):
+    (tmp_path / bundle.name).mkdir()
+    done = run("sh", f"{bundle.name}/install", "--check", "--python", sys.executable, cwd=bundle.parent, CDPATH=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_check_alone_says_that_all_is_well_and_makes_nothing(bundle, without_network, tmp_path):
     done = install(bundle, "--check", before=without_network)
     assert (done.returncode, done.stderr) == (0, "")
@@ -277,7 +283,10 @@ def test_what_a_power_cut_left_is_told_from_what_is_whole(bundle, tmp_path):
 
 
 @pytest.mark.parametrize(("arguments", "word"), [([], "--venv"), (["--venv", "a", "--target", "b"], "--target"), (["--venv"], "--venv"),
-                                                 (["--venv", "a:b"], "colon"), (["--fast", "--check"], "--fast")])
+                                                 (["--venv", "a:b"], "colon"), (["--fast", "--check"], "--fast"),
+                                                 (["--venv", ""], "is empty"), (["--target", " "], "is empty"),
+                                                 (["--venv", "x" * 300], "name too long"), (["--venv", b"a\xff"], "UTF-8"),
+                                                 (["--pyth", "python3", "--check"], "--pyth")])
 def test_an_installation_asked_for_wrongly_is_one_line(bundle, tmp_path, arguments, word):
     done = run("sh", bundle / "install", "--python", sys.executable, *arguments, cwd=tmp_path)
     assert_one_line(done, word)
@@ -337,9 +346,11 @@ def test_an_interrupted_installation_leaves_nothing_and_an_empty_folder_as_it_wa
 
 def test_a_cell_without_a_network_installs_and_works(bundle, without_network, tmp_path, tiny_preset, weights_cache):
     """From the stick to a verdict, in a folder whose name has a space; the teachers are the bundle's, whatever a cache holds."""
-    cell = tmp_path / "a cell" / "2026-11"
-    done = install(bundle, "--venv", cell, before=without_network)
+    cell, home = tmp_path / "a cell" / "2026-11", tmp_path / "home"
+    home.mkdir()
+    done = install(bundle, "--venv", cell, before=without_network, HOME=str(home))
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    assert list(home.iterdir()) == []  # no device id of a runtime that would report
     assert "teach here" in done.stdout and f"{cell}/environment.sh" in done.stdout
 
     def in_cell(*command: object) -> subprocess.CompletedProcess:

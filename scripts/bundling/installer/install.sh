@@ -9,7 +9,7 @@ die() {
   exit 2
 }
 
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH= cd "$(dirname "$0")" && pwd)
 python= next=
 for word in "$@"; do
   case $next$word in

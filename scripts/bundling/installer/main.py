@@ -63,21 +63,33 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = Parser(prog="sh install", description="Install hetnet_ros from this offline bundle.", epilog=EPILOG,
+    # No abbreviations: the shell script around this looks for --python and nothing shorter.
+    parser = Parser(prog="sh install", description="Install hetnet_ros from this offline bundle.", epilog=EPILOG, allow_abbrev=False,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--venv", metavar="DIR", help="make a virtual environment there")
-    where.add_argument("--target", metavar="DIR", help="install into a plain folder there, for the Python that runs this")
+    where.add_argument("--venv", metavar="DIR", type=_folder, help="make a virtual environment there")
+    where.add_argument("--target", metavar="DIR", type=_folder, help="install into a plain folder there, for the Python that runs this")
     where.add_argument("--check", action="store_true", help="only check the files of the bundle and that this machine suits it")
     parser.add_argument("--python", metavar="PY", help="the Python to use (default: the bundle's version on PATH)")
     parser.add_argument("--verbose", action="store_true", help="show what pip says")
     return parser.parse_args()
 
 
+def _folder(text: str) -> str:
+    """An empty name, as of a shell variable that is not set, would be the current folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the folder's name is empty")
+    return text
+
+
 def _place(folder: str) -> Place:
     place = Place(Path(os.path.abspath(os.path.expanduser(folder))))
     if ":" in str(place.folder) or "\n" in str(place.folder):
         raise Problem(f"{place.folder} has a colon or a line break in it, and such a folder cannot be put on a search path")
+    try:
+        str(place.folder).encode()
+    except UnicodeEncodeError:
+        raise Problem(f"{ascii(folder)} is no UTF-8, and Python's own tools cannot install to such a folder: name another") from None
     return place
 
 

@@ -15,7 +15,9 @@ if expected["ros"]:
     modules += ["rclpy", "sensor_msgs.msg", "hetnet_ros.msg", "hetnet_ros.nodes.inspector"]
 for name in modules:
     try:
-        importlib.import_module(name)
+        # Some runtimes would leave an id of the machine in the home folder of whoever installs, and report it.
+        quiet = importlib.import_module("hetnet_ros.inspection.backends.quiet_import")
+        (quiet.quiet_import if name in quiet.REPORTING else importlib.import_module)(name)
     except Exception as error:
         sys.exit(f"error: {name} does not import: {(str(error).strip().splitlines() or [type(error).__name__])[0]}")
 
