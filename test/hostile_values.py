@@ -116,6 +116,6 @@ def yaml_files(draw: st.DrawFn, value: Any) -> bytes:
         value = draw(changed(value))
     try:
         data = yaml.dump(value, Dumper=DUMPER, sort_keys=False, default_flow_style=draw(st.booleans())).encode()
-    except yaml.YAMLError:
+    except (yaml.YAMLError, UnicodeEncodeError, RecursionError):
         data = repr(value).encode(errors="replace")
     return draw(damaged(data)) if draw(st.integers(0, 3)) == 0 else data
