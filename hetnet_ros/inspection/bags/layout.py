@@ -7,6 +7,7 @@ to kilted), so a version is never a reason to refuse a bag.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable
@@ -38,7 +39,7 @@ class BagFiles:
 def is_bag(path: Path) -> bool:
     """Whether ``path`` looks like a bag: a storage file, or a folder with ``metadata.yaml`` or storage files; of ROS 1 too, so that
     opening it says so."""
-    if path.is_dir():
+    if os.path.isdir(path):  # pathlib's own raises for a name that is too long; so below
         try:
             return (path / METADATA).is_file() or bool(storage_files(path)) or _ros1_inside(path) is not None
         except OSError:
@@ -51,7 +52,7 @@ def find_files(path: Path, losses: Losses) -> BagFiles:
 
     Raises InputError where there is no bag at all.
     """
-    if not path.exists():
+    if not os.path.exists(path):
         raise InputError(f"{path}: no such bag; check the path")
     if _is_ros1(path):
         raise _ros1(path)
@@ -74,7 +75,7 @@ def find_files(path: Path, losses: Losses) -> BagFiles:
 
 def _chosen(named: Iterable[str], found: list[str], folder: Path, losses: Losses) -> list[str]:
     """The names of the files to read, in the order of recording; what is missing, and what was not named, goes to ``losses``."""
-    there = [name for name in named if (folder / name).is_file()]
+    there = [name for name in named if os.path.isfile(folder / name)]
     recorded = {_stem(name) for name in there}
     missing = [name for name in named if name not in there]
     extra, taken = [], {}

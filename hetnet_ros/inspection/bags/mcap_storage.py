@@ -145,15 +145,15 @@ class _PlacedReader:
     """A stream reader that knows where its current record begins."""
 
     def __init__(self, stream: BoundedStream, begin: int) -> None:
-        if stream.seekable:
-            stream.seek(begin)
-        else:
-            _exactly(stream, begin)
         self._stream = stream
         self._reader = _Records(stream, LARGEST)
         self.began = begin
 
     def records(self) -> Iterator[McapRecord]:
+        if self._stream.seekable:
+            self._stream.seek(self.began)
+        else:
+            _exactly(self._stream, self.began)
         for record in self._reader.records:
             end = self._stream.tell()
             yield record
