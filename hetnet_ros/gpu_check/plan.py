@@ -1,7 +1,7 @@
 """The parts of the check in their order, the most valuable first, with the time that each may take.
 
 The limits add up to eight minutes, and with ``--quick`` to three; the last parts, which compile and build engines for as long as
-they are given, also get what those before them left.
+they are given, also get what those before them left; with ``--quick``, which leaves those out, every part does.
 """
 
 from __future__ import annotations

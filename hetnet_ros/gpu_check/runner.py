@@ -35,21 +35,23 @@ class Runner:
     def __init__(self, settings: Settings, say: Callable[[str], None], limits: Mapping[str, float]) -> None:
         self.results: list[PartResult] = []
         self._settings, self._say, self._limits = settings, say, dict(limits)
+        self._left = 0.0  # seconds, over all calls of run
 
     def run(self, parts: Sequence[Part]) -> None:
         """Run all of them; a part whose needs failed, or that the quick check leaves out, is skipped."""
-        left = 0.0
         try:
             for part in parts:
                 own = part.limit(self._settings.quick)
-                limit = self._limits.get(part.name, own + (left if part.takes_rest else 0))
+                # The quick check has none of the parts that take the rest: there it is everybody's, for a busy machine.
+                takes_rest = part.takes_rest or self._settings.quick
+                limit = self._limits.get(part.name, own + (self._left if takes_rest else 0))
                 reason = self._reason_against(part)
                 if not reason:
                     self._say(f"{part.name}: {part.title.replace('`', '')} (at most {limit:.0f} s)")
                 result = PartResult(part.name, part.title, SKIPPED, reason) if reason else self._run(part, limit)
                 self._note(result)
                 if part.name not in self._limits:
-                    left = max(0.0, left + own - result.seconds)
+                    self._left = max(0.0, self._left + own - result.seconds)
         except KeyboardInterrupt:
             done = {result.name for result in self.results}
             self.results += [PartResult(part.name, part.title, INTERRUPTED, "not run: interrupted")

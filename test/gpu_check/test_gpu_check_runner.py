@@ -86,6 +86,18 @@ def test_a_part_past_its_limit_is_ended_with_all_it_started_and_the_rest_goes_on
     assert found["sound"].state == OK
 
 
+def test_the_time_that_a_part_leaves_is_the_next_ones_in_the_quick_check(tmp_path, monkeypatch):
+    """Its limits are those of a machine with nothing else to do."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH")))))
+    for quick in (False, True):
+        lines: list[str] = []
+        runner = Runner(Settings("cpu", quick, "", False, str(tmp_path), str(tmp_path)), lines.append, {})
+        for name in ("sound", "raising"):  # as the command, which asks whether the machine was fine before it goes on
+            runner.run([part(name)])
+        first, second = (float(seconds) for seconds in re.findall(r"at most (\d+) s", "\n".join(lines)))
+        assert first == LONG and (LONG < second <= 2 * LONG if quick else second == LONG)
+
+
 def test_a_part_that_raises_is_told_in_one_line(run):
     found = run(part("raising"), part("absent"), part("package_missing"), part("unit_absent"), part("not_finite"))
     assert (found["raising"].state, found["raising"].reason) == (FAILED, "ValueError: the part's own defect")
