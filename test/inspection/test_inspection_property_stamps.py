@@ -125,7 +125,8 @@ class Inspector:
     def inspect_batch(self, views: Any) -> list[Inspection]:
         if self._fails:
             raise self._fails
-        return [Inspection(Verdict.PASS, "", "", self._score, self._score, 0.5, Thresholds(0.3), (24, 32), Box(0, 0, 32, 24), self.model_id, share=self._share) for view in views]
+        return [Inspection(Verdict.PASS, "", "", self._score, self._score, 0.5, Thresholds(0.3), (24, 32), Box(0, 0, 32, 24), self.model_id,
+                           share=self._share) for _ in views]
 
 
 @st.composite
