@@ -119,12 +119,14 @@ def test_any_metadata_leaves_the_frames_readable(tmp_path, metadata, whole):
     assert read_all(folder if whole else folder / "bag_0.db3") == 3 or packed
 
 
-texts_or_values = st.one_of(texts.filter(lambda text: text.isprintable()), st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.binary(max_size=40))
+texts_or_values = st.one_of(texts.filter(lambda text: text.isprintable()), st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(),
+                            st.binary(max_size=40))
 
 
 @given(st.lists(st.tuples(texts_or_values, texts_or_values, texts_or_values, texts_or_values), max_size=4),
        st.lists(st.tuples(texts_or_values, texts_or_values, texts_or_values), max_size=5))
-@example([(1, TOPIC, "sensor_msgs/msg/Image", "- reliability: 2")], [(1, -(2**63), b""), (1, 0, b"\0\1\0\0"), (1, 1.5, b"\0"), (2, 1, b"\x28\xb5\x2f\xfd")])
+@example([(1, TOPIC, "sensor_msgs/msg/Image", "- reliability: 2")],
+         [(1, -(2**63), b""), (1, 0, b"\0\1\0\0"), (1, 1.5, b"\0"), (2, 1, b"\x28\xb5\x2f\xfd")])
 @example([(1, "/inspection", "hetnet_ros/msg/Inspection", "")], [(1, 1, b""), (1, 1, b"\0\1\0\0" + b"\xff" * 40)])
 @example([(None, None, None, None)], [(None, None, None)])
 @example([(1, TOPIC, "sensor_msgs/msg/Image", "!!bool x")], [(1, 1, b"\0\1\0\0" + b"\xff" * 60)])

@@ -60,6 +60,7 @@ def check(cell: CellConfig) -> None:
 @example(same_bin(good=POSE, reinspect={**POSE, "view": {}}))
 @example(same_bin(good={"pose": {**POSE["pose"], "position": [2**63, 1e308, -1e308]}}))
 @example(same_bin(good={"pose": {**POSE["pose"], "orientation": [1e308, 1e308, 0, 0]}}))
+@example(yaml.safe_dump({**CELL, "recipes": {"front": {"viewpoints": ["face_on", "face_on"]}}}).encode())
 @example(b"recipes: {'': {viewpoints: []}}")
 @example(b"? {a: 1}\n: 2")
 @example(b"5")
