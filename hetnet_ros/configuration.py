@@ -46,9 +46,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if origin is dict:
         if not isinstance(value, dict):
             raise InputError(f"{where} is {value!r}: expected names and their values")
-        if len(set(map(str, value))) < len(value):
-            raise InputError(f"{where} has a name twice, as text and as a number: remove one")
-        return {str(name): _value(arguments[1], entry, f"{where}.{name}") for name, entry in value.items()}
+        return {name: _value(arguments[1], entry, f"{where}.{name}") for name, entry in value.items()}
     if origin is tuple:
         return _entries(arguments, value, where)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):

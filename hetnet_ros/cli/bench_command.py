@@ -17,8 +17,6 @@ Times are for one 640x480 image, 8-bit pixels in to verdict and defects out; bac
 the memory are those of a process of their own.  Other programs on the machine show in p95 and p99."""
 
 FORMAT = "hetnet-bench-1"
-MOST_THREADS = 256
-"""As of the inspector; a thread takes megabytes before it does anything."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from hetnet_ros.own_files import check_outputs
     from hetnet_ros.inspection.benchmark import cold_start, sample_image, take_turns
     from hetnet_ros.inspection.part_inspector import PartInspector
+    from hetnet_ros.inspection.this_machine import MOST_THREADS
 
     if args.rounds < 1 or args.threads < 0:
         raise InputError(f"--rounds is {args.rounds} and --threads {args.threads}: give at least 1 and 0")

@@ -6,6 +6,9 @@ import os
 import platform
 from pathlib import Path
 
+MOST_THREADS = 256
+"""Of a network: a thread takes megabytes before it does anything."""
+
 
 def processor() -> str:
     """The CPU's name."""

@@ -16,6 +16,7 @@ from hetnet_ros.inspection.backends.interface import CHOICES
 from hetnet_ros.inspection.frame_policy import FrameRules
 from hetnet_ros.inspection.image_files import MIN_SIDE_PX
 from hetnet_ros.inspection.result import Box
+from hetnet_ros.inspection.this_machine import MOST_THREADS
 from hetnet_ros.nodes.declaration import Declaration
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ DECLARATIONS = (
         0,
         "CPU threads of the network; 0 leaves the choice to the library (one for each core).",
         low=0,
-        high=256,
+        high=MOST_THREADS,
         frozen="loaded",
     ),
     Declaration("part_id", "", "Name of the part in published messages; empty takes the name in the model's card."),

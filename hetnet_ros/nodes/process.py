@@ -177,14 +177,14 @@ def _spin(
                 executor.spin_once(timeout_sec=WAKE_SECONDS)
             except ExternalShutdownException:
                 raise
-            except rclpy_implementation.InvalidHandle as error:
-                # A callback destroyed a publisher, say, just as the executor was about to wait for it: next time it is not there.
-                node.get_logger().debug(f"{error}")
-                time.sleep(_ERROR_SECONDS)
             except Exception as error:
-                if outlive is None or not rclpy.ok():
+                if not rclpy.ok():
                     raise
-                outlive(node, error)
+                if outlive is not None:
+                    outlive(node, error)
+                elif not isinstance(error, rclpy_implementation.InvalidHandle):
+                    raise
+                # else a callback destroyed a publisher, say, just as the executor was about to wait for it: next time it is not there
                 time.sleep(_ERROR_SECONDS)
     except ExternalShutdownException:
         pass
