@@ -27,108 +27,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from fire_faults import Fault, a_round
 from fire_line import VIEWS, Line, Operator, Row, make_line, wait_for
+from fire_tally import RECOVERED, Placed, Tally, Truth, read_tally, report
 from node_latency import isolate
 
 STATES = ("presenting", "moving", "inspecting", "deciding", "placing")
-RECOVERED = 3
-"""From this part after a fault's end on, counted from 1, good parts are to reach the good bin again."""
-LEAST_GOOD = 0.9
 HANG_SECONDS = 90.0
 """No outcome for so long, with an operator at hand, is a hang."""
 BACK_SECONDS = 60.0
 """The processes of the line are to be back and to judge pictures so long after one of them ended."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """strike: begins it.  relieve: ends it.  seconds: how long it holds; 0: over one whole part.  process: a process of the line's ends,
-    and the fault is not over before all are back and pictures are judged.
-    """
-
-    kind: str
-    name: str
-    strike: Callable[[Line, Operator], object]
-    relieve: Callable[[Line, Operator], object] = lambda line, operator: None
-    seconds: float = 0.0
-    process: bool = False
-
-
-def proxy_fault(text: str) -> Fault:
-    """A fault of the proxy's, by its parameter."""
-    return Fault("corrupt" if text.startswith("truncate") else text.partition(":")[0], text, lambda line, operator: operator.set("fault_proxy", "fault", text),
-                 lambda line, operator: operator.set("fault_proxy", "fault", "none"))
-
-
-def killed(name: str) -> Fault:
-    return Fault("kill", f"kill {name}", lambda line, operator: line.signal(name, signal.SIGKILL), process=True)
-
-
-def stopped(name: str, seconds: float) -> Fault:
-    return Fault("stop", f"stop {name} {seconds:g} s", lambda line, operator: line.signal(name, signal.SIGSTOP),
-                 lambda line, operator: line.signal(name, signal.SIGCONT), seconds)
-
-
-def restarted(name: str) -> Fault:
-    return Fault("restart", f"restart {name}", lambda line, operator: line.signal(name, signal.SIGINT), process=True)
-
-
-def _stray_region(line: Line, operator: Operator) -> None:
-    from sensor_msgs.msg import RegionOfInterest
-
-    for topic in ("roi", "inspector/roi"):
-        operator.node.create_publisher(RegionOfInterest, topic, 1).publish(RegionOfInterest(width=4, height=4))
-
-
-def _stray_announcement(line: Line, operator: Operator) -> None:
-    from std_msgs.msg import Header
-
-    publisher = operator.node.create_publisher(Header, "inspector/view", 5)
-    stamp = operator.node.get_clock().now().to_msg()
-    for view in VIEWS:
-        publisher.publish(Header(stamp=stamp, frame_id=view))
-    operator.strays.append(publisher)
-
-
-def _end_strays(line: Line, operator: Operator) -> None:
-    while operator.strays:
-        operator.node.destroy_publisher(operator.strays.pop())
-
-
-FAULTS: tuple[Fault, ...] = (
-    *map(proxy_fault, ("delay:1", "delay:3", "drop:1", "drop:0.7", "corrupt:0.02", "corrupt:0.5", "truncate:0.3", "repeat", "freeze",
-                       "ring:2", "ring:3", "ring:4", "ring:20", "touched_ring:3", "swap", "second", "jump:-5", "jump:5")),
-    *map(killed, ("proxy", "inspector", "planner")),
-    *(stopped(name, 3.0) for name in ("proxy", "inspector", "camera", "planner")),
-    *map(restarted, ("proxy", "inspector", "planner")),
-    Fault("stray region", "stray region", _stray_region),
-    Fault("stray announcement", "stray announcement", _stray_announcement, _end_strays, 3.0),
-    Fault("stray parameter", "stray parameter roi", lambda line, operator: operator.set("inspector", "roi", [0, 0, 64, 64]),
-          lambda line, operator: operator.set("inspector", "roi", [0, 0, 0, 0]), 3.0),
-    Fault("stray parameter", "stray parameter max_age", lambda line, operator: operator.set("inspector", "max_age", 3600.0),
-          lambda line, operator: operator.set("inspector", "max_age", 1.5), 3.0),
-    Fault("twin inspector", "twin inspector", lambda line, operator: line.start("inspector", label="twin"),
-          lambda line, operator: line.end("twin"), 12.0),
-)
-
-
-def a_round(rng: np.random.Generator) -> list[Fault]:
-    """One fault of each kind, in an order of chance."""
-    kinds: dict[str, list[Fault]] = {}
-    for fault in FAULTS:
-        kinds.setdefault(fault.kind, []).append(fault)
-    return [choices[int(rng.integers(len(choices)))] for choices in (list(kinds.values())[i] for i in rng.permutation(len(kinds)))]
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A part that was put away.  fault: what held then, or empty.  calm: parts since the last fault's end."""
-
-    number: int
-    where: str
-    reason: str
-    fault: str
-    calm: int
 
 
 @dataclass
@@ -139,80 +47,6 @@ class Seen:
     kinds: Counter = field(default_factory=Counter)
     faults: Counter = field(default_factory=Counter)
     hangs: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Tally:
-    """What came of the parts, counted by destination.
-
-    good, defective: good parts and defective ones that the model passes, or rejects, three times of three undisturbed.  doubted, missed:
-    those with which it does not.  recovered: of good parts, from the third after a fault's end on.  breaches: defective parts in GOOD.
-    unreasoned: parts that are not in GOOD, without a reason.  ended: processes that nobody ended.
-    """
-
-    good: Counter = field(default_factory=Counter)
-    doubted: Counter = field(default_factory=Counter)
-    defective: Counter = field(default_factory=Counter)
-    missed: Counter = field(default_factory=Counter)
-    recovered: Counter = field(default_factory=Counter)
-    reasons: Counter = field(default_factory=Counter)
-    kinds: Counter = field(default_factory=Counter)
-    faults: Counter = field(default_factory=Counter)
-    breaches: list[str] = field(default_factory=list)
-    unreasoned: int = 0
-    hangs: list[str] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
-    tracebacks: list[str] = field(default_factory=list)
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(*(getattr(self, key.name) + getattr(other, key.name) for key in dataclasses.fields(self)))
-
-    @classmethod
-    def of(cls, placed: list[Placed], truth: Truth) -> Tally:
-        tally = cls()
-        for part in placed:
-            kind = truth.of(part.number)
-            getattr(tally, kind)[part.where] += 1
-            tally.unreasoned += part.where != "GOOD" and not part.reason
-            tally.reasons[part.reason or part.where] += 1
-            if kind == "good" and part.calm >= RECOVERED - 1 and not part.fault:
-                tally.recovered[part.where] += 1
-            if kind == "defective" and part.where == "GOOD":
-                tally.breaches.append(f"part {part.number} under {part.fault or 'no fault'}, {part.calm} parts after the last")
-        return tally
-
-
-class Truth:
-    """Whether a part is defective, and whether the model says so three times of three; asked once for each part."""
-
-    def __init__(self, row: Row, model: Path, backend: str, good_as_well: bool = True) -> None:
-        from hetnet_ros.inspection.part_inspector import PartInspector
-
-        self._row, self._inspector = row, PartInspector.load(model, "cpu", backend=backend, threads=1)
-        self._known: dict[int, str] = {}
-        self._good_as_well = good_as_well
-
-    def of(self, index: int) -> str:
-        """``good`` or ``defective``; where the model does not say so each time, ``doubted`` or ``missed``."""
-        from hetnet_ros.inspection.result import Verdict
-
-        if index not in self._known:
-            part = self._row.part(index)
-            name, wanted, otherwise = ("defective", Verdict.REJECT, "missed") if part.defects else ("good", Verdict.PASS, "doubted")
-            sure = not (part.defects or self._good_as_well) or all(self._judged(part, number) is wanted for number in (11, 12, 13))
-            self._known[index] = name if sure else otherwise
-        return self._known[index]
-
-    def _judged(self, part: object, number: int) -> object:
-        from hetnet_ros.inspection.multi_view import SeenView, combine
-        from hetnet_ros.inspection.result import Verdict
-
-        seen = []
-        for view in VIEWS:
-            seen.append(SeenView(view, self._inspector.inspect(self._row.picture(part, view, number)), self._inspector.calibration))
-            if seen[-1].inspection.verdict is Verdict.REJECT:
-                return Verdict.REJECT
-        return combine(seen, len(VIEWS), len(VIEWS)).verdict
 
 
 class Fire:
@@ -338,32 +172,6 @@ def main() -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps(vars(tally), indent=1) + "\n")
     return report(tally)
-
-
-def read_tally(path: Path) -> Tally:
-    """One that ``--json`` wrote."""
-    return Tally(**{key: Counter(value) if isinstance(value, dict) else value for key, value in json.loads(path.read_text()).items()})
-
-
-def report(tally: Tally) -> int:
-    """Print it; 1 where the line did not hold."""
-    recovered = sum(tally.recovered.values())
-    share = tally.recovered["GOOD"] / recovered if recovered else 0.0
-    wrong = [text for text, bad in (
-        (f"{len(tally.breaches)} defective parts in GOOD: {tally.breaches}", tally.breaches),
-        (f"{tally.unreasoned} outcomes without a reason", tally.unreasoned),
-        (f"hangs: {tally.hangs}", tally.hangs), (f"processes that ended by themselves: {tally.ended}", tally.ended),
-        (f"tracebacks: {tally.tracebacks[:3]}", tally.tracebacks),
-        (f"only {share:.1%} of good parts reach GOOD again", share < LEAST_GOOD)) if bad]
-    for name, counts in (("good", tally.good), ("good, doubted undisturbed", tally.doubted), ("defective", tally.defective),
-                         ("defective, missed undisturbed", tally.missed), ("good, from the third part after a fault on", tally.recovered),
-                         ("kinds of fault", tally.kinds), ("faults", tally.faults), ("reasons", tally.reasons)):
-        print(f"{name}: {sum(counts.values())}: {', '.join(f'{key} {count}' for key, count in counts.most_common()) or 'none'}")
-    print(f"{len(tally.breaches)} of {sum(tally.defective.values())} defective parts in GOOD; "
-          f"{share:.1%} of good parts in GOOD from the third after a fault on")
-    for text in wrong:
-        print(text)
-    return 1 if wrong else 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -145,7 +145,7 @@ def make_line(row: Row, model: Path, backend: str, folder: Path) -> Line:
         "camera": camera,
         "proxy": node_command("fault_proxy", {}, seed=row.seed),
         "inspector": node_command("inspector", {"image": "image_out"}, model=model, autostart="true", device="cpu", backend=backend,
-                                  max_age=1.5),
+                                  max_age=1.5, max_rate=8.0),  # and cores left for the others
         "planner": node_command("reject_planner", {}, cell_file=cell, autostart="true")}, folder)
 
 
