@@ -39,10 +39,11 @@ class SoleActionClient(ActionClient):
     """
 
     def __init__(self, node: Any, action_type: Any, name: str, owner: str = "") -> None:
-        super().__init__(node, action_type, name)
         self.name, self.owner = name, owner
         self.answered_twice = False
         self._answered: deque[tuple[str, int]] = deque(maxlen=100)
+        self._lock = threading.Lock()  # rclpy makes its own only once the executor may already have seen the client
+        super().__init__(node, action_type, name)
 
     async def execute(self, taken_data: dict[str, Any]) -> None:
         """Let only the first answer to each request through."""

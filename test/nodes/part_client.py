@@ -10,10 +10,10 @@ from typing import Any, Callable, Iterator
 import numpy as np
 import pytest
 from inspection_cell import TIMEOUT, Cell, wait_for
-from rclpy.action import ActionClient
 from rclpy.duration import Duration
 
 from hetnet_ros.action import InspectPart
+from hetnet_ros.nodes.calls import SoleActionClient
 
 
 class Goal:
@@ -48,7 +48,7 @@ class PartClient:
 
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
-        self._client = ActionClient(cell.node, InspectPart, f"{cell.name}/inspect_part")
+        self._client = SoleActionClient(cell.node, InspectPart, f"{cell.name}/inspect_part")
 
     def send(self, *, timeout: float = 15.0, attempts: int = 1, **fields: Any) -> Goal:
         """Send a goal and wait until it is accepted or refused.
