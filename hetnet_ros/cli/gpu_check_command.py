@@ -89,7 +89,7 @@ def _write(args: argparse.Namespace, results: list) -> None:
 
     values = {"format": FORMAT, "device": args.device, "quick": args.quick, "parts": as_values(results)}
     write_file(args.json, json.dumps(values, indent=1) + "\n")
-    write_file(args.markdown, to_markdown(results, args.device == "cpu"))
+    write_file(args.markdown, to_markdown(results, args.device == "cpu", args.quick))
     _say(f"figures: {args.json}; table to paste into an issue: {args.markdown}")
 
 

@@ -6,7 +6,9 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import subprocess
 from datetime import datetime, timezone
+from pathlib import Path
 
 from hetnet_ros import __version__
 from hetnet_ros.errors import InputError
@@ -43,7 +45,7 @@ def measure(settings: Settings, part: Part, report: Reporter) -> None:
     tell("system", f"Python {platform.python_version()}, {platform.platform(terse=True)}, numpy {_version('numpy')}, "
                    f"OpenCV {_version('opencv-python', 'opencv-python-headless')}")
     tell("ROS", _ros())
-    tell("hetnet", f"{__version__}, {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC{', --quick' if settings.quick else ''}")
+    tell("hetnet", f"{__version__}{_commit()}, {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC")
     missing = [f"{name} ({use})" for name, use in _OPTIONAL.items() if importlib.util.find_spec(name) is None]
     if missing:
         tell("not installed", ", ".join(missing))
@@ -75,7 +77,22 @@ def _onnxruntime() -> str:
 def _ros() -> str:
     if importlib.util.find_spec("rclpy") is None:
         return "not here"
-    return f"{os.environ.get('ROS_DISTRO', 'there')}, messages {'built' if importlib.util.find_spec('hetnet_ros.msg') else 'not built'}"
+    distribution = os.environ.get("ROS_DISTRO") or f"rclpy {_version('ros-rclpy', 'rclpy')}"
+    return f"{distribution}; messages of hetnet_ros {'built' if importlib.util.find_spec('hetnet_ros.msg') else 'not built'}"
+
+
+def _commit() -> str:
+    """Of the checkout that this package runs from, with a word where files differ from it; empty for an installed package."""
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(Path(__file__).parent), *words], capture_output=True, text=True, timeout=5)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        if not git("ls-files", Path(__file__).name):  # another project's repository, in which this one is installed
+            return ""
+        return f" at {git('rev-parse', '--short', 'HEAD')}{' and changes' if git('status', '--porcelain', '-uno', ':/') else ''}"
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
 
 
 def _version(*distributions: str) -> str:

@@ -15,15 +15,17 @@ _CAPTIONS = {
     "copies": "Copies between host and card, ms",
     "host": "On one core of the host, median ms",
     "parity": "Largest differences to torch in float32 on the CPU, relative to the thresholds",
+    "teaching": "Time in s, of which features, training and rest are parts; the I-AUROC is of few pictures, and only to tell a sound model",
     "node": "Stamp to verdict, ms, of the pictures that got one; each camera offers its pictures at the rate given",
 }
 
 
-def to_markdown(results: Sequence[PartResult], on_cpu: bool) -> str:
+def to_markdown(results: Sequence[PartResult], on_cpu: bool, quick: bool = False) -> str:
     """Everything, headings from the third level on, as fits inside an issue; of a run on a card also whether it reaches the aims."""
     machine = next((result for result in results if result.name == MACHINE), None)
     card = next((str(row.figures.get("value", "")) for row in machine.rows if row.name == "card"), "") if machine else ""
-    lines = [f"### hetnet gpu-check: {'tried on a CPU' if on_cpu else card.split(',')[0] or 'no card'}", ""]
+    where = "tried on a CPU" if on_cpu else card.split(",")[0] or "no card"
+    lines = [f"### hetnet gpu-check{' --quick' if quick else ''}: {where}", ""]
     if machine is not None and machine.rows:  # a machine that did not come to that has no table
         lines += _table(("", ""), [(row.name, str(row.figures.get("value", row.reason))) for row in machine.rows])
     if not on_cpu:
@@ -45,13 +47,20 @@ def _of_part(result: PartResult) -> list[str]:
         measured = [row for row in rows if row.figures]
         columns = list(dict.fromkeys(column for row in measured for column in row.figures))
         if measured:
-            header = ("", *(column.replace("_", " ") for column in columns))
+            header = ("", *(_heading(column) for column in columns))
             lines += _table(header, [(row.name, *(_figure(row, column) for column in columns)) for row in measured])
         told = [f"- {row.name}: {'not here' if row.state == SKIPPED else _WORDS[row.state]}: {_plain(row.reason)}" for row in rows
                 if row.state != OK]
         lines += [*told, ""] if told else []
     lines += [*(f"- {_plain(note)}" for note in result.notes), ""] if result.notes else []
     return lines
+
+
+_UNITS = {"hz": "Hz", "mib": "MiB", "auroc": "AUROC"}
+
+
+def _heading(column: str) -> str:
+    return " ".join(_UNITS.get(word, word) for word in column.split("_"))
 
 
 def _figure(row: Row, column: str) -> str:

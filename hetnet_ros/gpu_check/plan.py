@@ -43,17 +43,17 @@ MACHINE = "machine"
 """The part without which nothing else is run."""
 
 PARTS: tuple[Part, ...] = (
-    Part(MACHINE, "Machine", f"{_ROOM}.machine", 30, 25),
+    Part(MACHINE, "Machine", f"{_ROOM}.machine", 60, 25),
     Part("pictures", "Pictures of the virtual cell", f"{_ROOM}.pictures", 25, 15),
     Part("model", "A model for the speed parts", f"{_ROOM}.models", 30, 25, ("pictures",)),
-    Part("parity", "The same answers as the CPU in float32", f"{_ROOM}.parity", 45, 35, ("pictures", "model")),
+    Part("parity", "The same answers as the CPU in float32", f"{_ROOM}.parity", 40, 35, ("pictures", "model")),
     _speed("edge", 384, 50, 30, ("model",)),
     Part("node", "Node: stamp to verdict", "hetnet_ros.nodes.node_rates", 65, 30, ("model",)),
-    Part("teach", "Teaching a part", f"{_ROOM}.teaching", 45, 20, ("pictures",)),
+    Part("teach", "Teaching a part", f"{_ROOM}.teaching", 40, 20, ("pictures",)),
     Part("host", "Decoding and preprocessing on the host", f"{_ROOM}.host", 10),
-    _speed("edge", 512, 45),
-    _speed("paper", 384, 50),
-    _speed("paper", 512, 50),
+    _speed("edge", 512, 35),
+    _speed("paper", 384, 45),
+    _speed("paper", 512, 45),
     Part("replay", "Offline replay of a recording", f"{_ROOM}.replaying", 15, 0, ("model",)),
     Part("compiled", "Picture to verdict, torch.compile", f"{_ROOM}.slow_starters", 10, 0, ("model",), True,
          {"backend": "torch-compiled"}),

@@ -18,6 +18,7 @@ import numpy as np
 from hetnet_ros.gpu_check.backends import absence, candidates, open_backend
 from hetnet_ros.gpu_check.models import SHARED, model_for
 from hetnet_ros.gpu_check.pictures import disc
+from hetnet_ros.gpu_check.percentiles import percentiles
 from hetnet_ros.gpu_check.plan import Part, Settings
 from hetnet_ros.gpu_check.reporter import Reporter
 from hetnet_ros.inspection.backends.interface import BACKENDS
@@ -53,7 +54,7 @@ def measure(settings: Settings, part: Part, report: Reporter) -> None:
 def measure_backend(model: Path, name: str, settings: Settings, report: Reporter, row: str,
                     seconds: float = _SHORT_SECONDS) -> float:
     """Both rows of one backend; returns its median latency, ms."""
-    before = _card_mb(settings.device)
+    before = _card_mib(settings.device)
     inspector = open_backend(model, name, settings.device)
     messages = [_message(seed) for seed in range(max(BATCHES))]
     whole, stages = [], []
@@ -68,14 +69,13 @@ def measure_backend(model: Path, name: str, settings: Settings, report: Reporter
     map_ms = _map_ms(inspector, messages, seconds / 4)
     divided = {"network_and_map": inference} if map_ms is None else {
         "network": round(inference - map_ms, 2), "map": round(map_ms, 2)}
-    p50, p95, p99 = (round(float(value), 2) for value in np.percentile(whole, (50, 95, 99)))
-    report.row(LATENCY, row, p50_ms=p50, p95_ms=p95, p99_ms=p99, runs=len(whole), decode=decode, preprocess=preprocess,
-               **divided, regions=regions)
+    figures = percentiles(whole)
+    report.row(LATENCY, row, **figures, runs=len(whole), decode=decode, preprocess=preprocess, **divided, regions=regions)
     rates = {f"batch_{batch}": _rate(inspector, messages[:batch], seconds / 4)
              for batch in (BATCHES[:2] if settings.quick else BATCHES)}
-    used = {} if settings.device == "cpu" else {"card_mb": _card_mb(settings.device) - before}
+    used = {} if settings.device == "cpu" else {"card_mib": _card_mib(settings.device) - before}
     report.row(RATE, row, **rates, **used)
-    return p50
+    return figures["p50_ms"]
 
 
 def fastest_backend(settings: Settings, among: list[str] | None) -> str | None:
@@ -160,8 +160,8 @@ def _waiter(device: str) -> Callable[[], None]:
     return lambda: torch.cuda.synchronize(device)
 
 
-def _card_mb(device: str) -> int:
-    """Memory of the card that is in use by anybody, MB."""
+def _card_mib(device: str) -> int:
+    """Memory of the card that is in use by anybody, MiB."""
     if device == "cpu":
         return 0
     import torch

@@ -48,9 +48,9 @@ def measure(settings: Settings, part: Part, report: Reporter) -> None:
             "pictures": done.images, "steps": done.steps, "seconds": round(done.seconds, 1),
             "features": round(done.features_seconds, 1), "training": round(done.steps_seconds, 1), "rest": round(rest, 1)}
         if settings.device != "cpu":
-            figures["peak_card_mb"] = round(torch.cuda.max_memory_allocated(torch.device(settings.device)) / 2**20)
+            figures["peak_card_mib"] = round(torch.cuda.max_memory_allocated(torch.device(settings.device)) / 2**20)
         auroc = _auroc(model, data, settings.device)
-        figures["image_auroc"] = "no labelled pictures" if auroc is None else round(auroc, 4)
+        figures["image_auroc"] = "no labelled pictures" if auroc is None else round(auroc, 2)
         if auroc is not None and auroc < LEAST_AUROC and not (random or settings.quick or settings.data):
             report.failed(TABLE, row, f"I-AUROC {auroc:.3f}, and {LEAST_AUROC} is the least that a sound model has here", **figures)
         else:

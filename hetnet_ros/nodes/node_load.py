@@ -113,7 +113,7 @@ class Listener:
         while not enough():
             for name, process in processes.items():
                 if process.poll() is not None:
-                    raise InputError(f"the {name} ended with code {process.returncode}")
+                    raise InputError(f"the {name} ended before it was asked to, with code {process.returncode}")
             if time.monotonic() > deadline:
                 raise InputError(f"no verdict within {seconds:g} s")
             time.sleep(0.05)

@@ -18,6 +18,7 @@ import numpy as np
 from hetnet_ros.errors import InputError
 from hetnet_ros.gpu_check.models import SHARED, model_for
 from hetnet_ros.gpu_check.parity import allowed_backends
+from hetnet_ros.gpu_check.percentiles import percentiles
 from hetnet_ros.gpu_check.plan import Part, Settings
 from hetnet_ros.gpu_check.reporter import NotHere, Reporter
 from hetnet_ros.gpu_check.speed import fastest_backend
@@ -127,9 +128,9 @@ def _report(load: Load, published: dict[str, list[int]], arrivals: dict, report:
     answered = [answer for answer in answers if answer is not None]
     if not answered:
         raise InputError(f"no verdict for any of {len(answers)} pictures")
-    p50, p95, p99 = (round(float(value), 1) for value in np.percentile([answer.latency_ms for answer in answered], (50, 95, 99)))
     figures = {"published_hz": round(len(answers) / load.seconds, 1), "verdicts_hz": round(len(answered) / load.seconds, 1),
-               "dropped": len(answers) - len(answered), "of": len(answers), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99,
+               "dropped": len(answers) - len(answered), "of": len(answers),
+               **percentiles([answer.latency_ms for answer in answered]),
                "of_it_inspection": round(float(np.median([answer.inspection_ms for answer in answered])), 1)}
     faults = [answer.fault for answer in answered if answer.fault]
     if faults:

@@ -51,7 +51,8 @@ def test_the_quick_check_on_the_cpu_is_fine(tmp_path):
     assert {name: part["state"] for name, part in parts.items()} == expected
     figures = {name: {(row["table"], row["name"]): row["figures"] for row in part["rows"]} for name, part in parts.items()}
     torch = figures["edge-384"]["latency", "torch"]
-    assert 0 < torch["p50_ms"] <= torch["p95_ms"] <= torch["p99_ms"]
+    assert 0 < torch["p50_ms"] <= torch.get("p95_ms", torch["p50_ms"])  # of fewer than 20 runs there is no p95
+    assert ("p95_ms" in torch) == (torch["runs"] >= 20) and table.startswith("### hetnet gpu-check --quick: tried on a CPU\n")
     assert all(torch[stage] > 0 for stage in ("decode", "preprocess", "network", "map", "regions"))
     assert figures["edge-384"]["throughput", "torch"]["batch_2"] > 0
     assert all(row["verdicts_flipped"] == 0 for row in figures["parity"].values() if row)
@@ -135,6 +136,8 @@ def test_a_card_is_held_against_the_aims():
     assert "| 9.5 ms (torch) | **no** |" in table  # what gives other answers than the CPU is not fast
     assert "| 0 of 720 dropped | yes |" in table and "| 20.0 s | yes |" in table
     assert to_markdown(results[:1], on_cpu=False).count("| not measured |") == 3
+    few = part("edge-384", Row("latency", "torch", {"p50_ms": 9.5}))  # too few runs for a p95
+    assert to_markdown([*results[:2], few, *results[3:]], on_cpu=False).count("| not measured |") == 1
     assert "aim" not in to_markdown(results, on_cpu=True)
 
 
