@@ -5,7 +5,8 @@ from __future__ import annotations
 import array
 import dataclasses
 import math
-from typing import Any
+import pkgutil
+from typing import Any, Callable
 
 import cv2
 import numpy as np
@@ -142,11 +143,26 @@ def test_region_of_interest_and_part_name_change_at_run_time(cell: Cell) -> None
     assert cell.inspect().part_id == "disc"
 
 
-def test_pictures_come_only_to_those_who_look(cell: Cell) -> None:
+def noted(calls: list[str], name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, and its name in ``calls`` each time."""
+    def call(*arguments: Any) -> Any:
+        calls.append(name)
+        return function(*arguments)
+
+    return call
+
+
+def test_pictures_come_only_to_those_who_look(cell: Cell, monkeypatch: Any) -> None:
+    drawn: list[str] = []
+    for module, name in (("maps", "calibrated_source_map"), ("maps", "source_mask"), ("overlay", "draw_overlay")):
+        path = f"hetnet_ros.inspection.{module}.{name}"
+        monkeypatch.setattr(path, noted(drawn, name, pkgutil.resolve_name(path)))
     for name in ("anomaly_map", "mask", "overlay"):
         assert cell.set_parameter(f"{name}.max_rate", 0.0).successful
     assert not any(cell.node.count_subscribers(f"{cell.name}/{name}") for name in ("anomaly_map", "mask", "overlay"))
-    cell.inspect()
+    for _ in range(2):  # the first one's pictures would be drawn beside the second
+        cell.inspect()
+    assert drawn == []
     pictures = {name: cell.listen(name, Image) for name in ("anomaly_map", "mask", "overlay")}
     # The inspector learns of its new subscribers a little later than they exist, so more than one image may be needed.
     # And they are drawn while the next image is inspected: those of any image will do.
@@ -162,6 +178,7 @@ def test_pictures_come_only_to_those_who_look(cell: Cell) -> None:
         pictures[name][:] = [p for p in pictures[name] if p.header == inspection.header]
         picture = pictures[name][0]
         assert (picture.encoding, picture.height, picture.width, picture.step) == (encoding, 96, 128, 128 * channels)
+    assert set(drawn) == {"calibrated_source_map", "source_mask", "draw_overlay"}
     heat = np.frombuffer(pictures["anomaly_map"][-1].data, np.float32).reshape(96, 128)
     mask = np.frombuffer(pictures["mask"][-1].data, np.uint8).reshape(96, 128)
     assert 0 <= heat.min() and heat.max() <= 1
