@@ -84,7 +84,7 @@ def run_node(
     code 2. args: the command line after the program name (``--ros-args ...``); None takes ``sys.argv[1:]``. threads:
     size of the executor's thread pool. outlive: is told of the node and of an error that reached the executor, after which
     the node goes on; without it such an error ends the process.  Returns 0 when stopped by SIGINT, SIGTERM or a shutdown of
-    the context, 1 on a fault, 2 on bad input.  The caller should end the process with that code at once: what still holds it
+    the context, 1 on a fault, also of a thread of the node's own, without which it would only look alive, 2 on bad input.  The caller should end the process with that code at once: what still holds it
     after the grace period is cut off.
     """
     _keep_freed_memory()
@@ -96,8 +96,7 @@ def run_node(
     try:
         _initialise(arguments)
         interrupt.left_to_rclpy = True
-        _spin(make_node, threads, outlive)
-        code = EXIT_DONE
+        code = _spin(make_node, threads, outlive)
     except KeyboardInterrupt:
         code = EXIT_DONE
     except InputError as error:
@@ -161,18 +160,26 @@ def _initialise(arguments: list[str]) -> None:
 
 def _spin(
     make_node: Callable[[], Node], threads: int, outlive: Callable[[Any, Exception], None] | None
-) -> None:
+) -> int:
+    """Until the end of the context or of one of the node's threads; the process's exit code."""
     import rclpy
     from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
     from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
     from rclpy.impl.implementation_singleton import rclpy_implementation
 
     executor = MultiThreadedExecutor(num_threads=threads)
-    node = None
+    node, broken = None, threading.Event()
+
+    def note_broken(failed: threading.ExceptHookArgs) -> None:
+        if rclpy.ok() and not issubclass(failed.exc_type, SystemExit):  # after the end, what interrupted ROS calls say is nothing new
+            traceback.print_exception(failed.exc_type, failed.exc_value, failed.exc_traceback)
+            broken.set()
+
+    threading.excepthook = note_broken
     try:
         node = make_node()
         executor.add_node(node)
-        while rclpy.ok():
+        while rclpy.ok() and not broken.is_set():
             try:
                 executor.spin_once(timeout_sec=WAKE_SECONDS)
             except ExternalShutdownException:
@@ -194,11 +201,12 @@ def _spin(
         if rclpy.ok():
             raise  # a defect; once the context is gone, errors of interrupted ROS calls say nothing new
     finally:
-        code = EXIT_FAULT if rclpy.ok() else EXIT_DONE
+        code = EXIT_FAULT if rclpy.ok() or broken.is_set() else EXIT_DONE
         _end_by_force_after(GRACE_SECONDS, code)
         executor._executor.shutdown(wait=False)  # the thread pool; rclpy's own way waits for callbacks without limit
         if node is not None:
             node.destroy_node()
+    return code
 
 
 def _shut_down() -> None:

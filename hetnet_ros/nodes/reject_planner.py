@@ -15,6 +15,7 @@ import time
 import traceback
 from typing import Any, Sequence
 
+import rclpy
 from builtin_interfaces.msg import Duration as DurationMessage
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
@@ -241,7 +242,11 @@ class RejectPlanner(Node):
         self._state, self._line = state, line
         self.get_logger().debug(f"{state.value} {line}")
         if not self._ending:
-            self._states.publish(String(data=state.value))
+            try:
+                self._states.publish(String(data=state.value))
+            except Exception:  # a state that nobody heard of must not leave a part where it is
+                if rclpy.ok():
+                    self.get_logger().error(f"the state {state.value} could not be published\n{traceback.format_exc()}")
 
     def _report(self, outcome: PartOutcome) -> None:
         decision = outcome.decision

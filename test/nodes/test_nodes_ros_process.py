@@ -117,6 +117,38 @@ def test_a_node_whose_publishers_come_and_go_goes_on() -> None:
     assert done.returncode == 0 and "InvalidHandle" not in done.stderr, done.stderr
 
 
+THREADED_NODE = """
+import sys, threading
+from rclpy.node import Node
+from std_msgs.msg import Header
+from hetnet_ros.nodes.process import run_node
+
+def make_node():
+    node = Node("threaded")
+    publisher = node.create_publisher(Header, "state", 1)
+
+    def work():
+        if sys.argv[1] == "after the end":
+            node.context.shutdown()
+        elif sys.argv[1] == "early":
+            raise ValueError("a defect of the worker")
+        publisher.publish(Header())
+
+    node.create_timer(0.1, lambda: threading.Thread(target=work).start())
+    return node
+
+sys.exit(run_node(make_node, []))
+"""
+
+
+@pytest.mark.parametrize(("when", "code", "words"), [("early", 1, "a defect of the worker"), ("after the end", 0, "")])
+def test_a_node_ends_with_the_thread_that_does_its_work(when: str, code: int, words: str) -> None:
+    """It would look alive else; but what a publisher says once the context has ended is no fault."""
+    done = subprocess.run([sys.executable, "-c", THREADED_NODE, when], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr and ("Traceback" in done.stderr) == bool(words)
+
+
 SLOW_NODE = """
 import pathlib, sys
 import torch
