@@ -35,6 +35,8 @@ _REASONS = {
 }
 _REPEAT_SECONDS = 0.5
 """An announcement that got lost is made again, with the same stamp."""
+_LONGEST_SECONDS = 86_399.0
+"""The inspector refuses a goal of a day or more."""
 _FARTHEST_M = 1000.0
 """No defect is as far from any frame of its cell; the same bounds the squares in its covariance."""
 
@@ -67,6 +69,7 @@ class InspectClient:
 
     def begin(self, part_id: str, viewpoints: Sequence[str], stop_on_reject: bool, limit: float) -> _Inspection:
         """See :class:`hetnet_ros.planning.interfaces.PartInspector`."""
+        limit = min(limit, _LONGEST_SECONDS)
         goal = InspectPart.Goal(
             part_id=part_id,
             view_ids=list(viewpoints),

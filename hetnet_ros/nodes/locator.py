@@ -15,6 +15,7 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.inspection import result
 from hetnet_ros.inspection.geometry import DefectPose, NoPose, locate_defects
 from hetnet_ros.inspection.image_conversion import BadImage, depth_to_metres
+from hetnet_ros.inspection.stamp_rule import stamp_ns
 from hetnet_ros.msg import Inspection
 from hetnet_ros.nodes.parameters import InspectorParameters
 from hetnet_ros.nodes.space_conversion import camera_model, fill_pose
@@ -73,14 +74,14 @@ class Locator:
         def nothing(reason: NoPose) -> tuple[NoPose, ...]:
             return (reason,) * len(inspection.defects)
 
-        stamp, inputs = message.header.stamp, self._inputs.get(message.camera)
+        inputs = self._inputs.get(message.camera)
         if inputs is None:
             return nothing(NoPose.NO_CAMERA_INFO)
         if inputs.crowd:
             self._warn(inputs.crowd)
             return nothing(NoPose.TWO_PUBLISHERS)
         depth_message, any_depth = inputs.depth(
-            stamp.sec * 1_000_000_000 + stamp.nanosec, parameters.geometry_stamp_tolerance, parameters.geometry_wait
+            stamp_ns(message.header.stamp), parameters.geometry_stamp_tolerance, parameters.geometry_wait
         )
         info = inputs.info
         if info is None:
