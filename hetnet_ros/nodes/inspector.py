@@ -239,8 +239,9 @@ class Inspector(LifecycleNode):
                 request.model_path, given.device, given.allow_cpu_fallback, given.threads, given.backend, given.public_key
             )
             check_alike([model, *self._pipeline.views.models.values()])
-            if self._pipeline.model is None:
-                raise InputError(f"the node became {self._state} while the model was loading; it was not taken")
+            if self._pipeline.model is not before:
+                raise InputError(f"the node's model went or was exchanged while this one was loading (it is {self._state}); it was not taken: "
+                                 "call again")
             self._take_over(model, request.part_id)
             response.success, response.message = True, model.summary
         except Exception as error:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Callable
 
-import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
 from builtin_interfaces.msg import Duration, Time
-from inspection_cell import Cell, wait_for
+from inspection_cell import Cell
 from model_fixtures import made_up_part
 from part_client import PartClient, camera
-from rclpy.node import Node
 from std_srvs.srv import SetBool
 
 from hetnet_ros.action import InspectPart
 from hetnet_ros.errors import InputError
 from hetnet_ros.msg import Inspection
+from hetnet_ros.nodes import inspector as inspector_module
 from hetnet_ros.nodes.inspector import Inspector
+from hetnet_ros.srv import LoadModel
 
 PASS, UNCERTAIN = InspectPart.Result.PASS, InspectPart.Result.UNCERTAIN
 SECOND = 10**9
@@ -69,6 +70,27 @@ def test_a_stamp_that_is_no_time_is_no_stamp(cell: Cell, seconds: int) -> None:
     message.header.stamp = Time(sec=message.header.stamp.sec - seconds, nanosec=message.header.stamp.nanosec % 10**8 + seconds * SECOND)
     inspection = cell.inspect(message)
     assert (inspection.verdict, inspection.reason) == (Inspection.UNCERTAIN, "no_stamp")
+
+
+def test_a_model_that_was_loading_over_a_new_start_is_not_taken(
+    start_inspector: Callable[..., Cell], tiny_model: Path, other_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was set up anew meanwhile is what somebody wants now."""
+    cell = start_inspector(model=str(tiny_model), device="cpu")
+    assert cell.transition("configure") and cell.transition("activate")
+    load, again = inspector_module.load_model, []
+
+    def slowly(path: str, *given: Any) -> Any:
+        model = load(path, *given)
+        if path == str(other_model) and not again:
+            again.append([cell.transition(label) for label in ("deactivate", "cleanup", "configure", "activate")])
+        return model
+
+    monkeypatch.setattr(inspector_module, "load_model", slowly)
+    answer = cell.call("load_model", LoadModel, timeout=90.0, model_path=str(other_model))
+    assert again == [[True] * 4] and not answer.success and "not taken" in answer.message
+    assert cell.inspect().model_id == answer.model_id != ""
+    assert cell.inspector._settings.model == str(tiny_model)
 
 
 def test_one_camera_is_not_two(executor: Any) -> None:

@@ -10,9 +10,14 @@ import pytest
 from inspect_part_double import InspectPartDouble
 from inspection_cell import wait_for
 from planner_cell import PlannerCell, destination, write_cell
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from hetnet_ros.action import InspectPart
+from hetnet_ros.nodes.calls import Caller
+from hetnet_ros.nodes.virtual_arm import VirtualCellArm
 from hetnet_ros.nodes.virtual_camera import VirtualCamera
 from hetnet_ros.planning.interfaces import MotionFailed
 
@@ -81,6 +86,29 @@ def test_a_part_that_was_inspected_ends_the_row(line: Any) -> None:
     assert [destination(outcome) for outcome in plan.outcomes[:4]] == ["REINSPECT", "GOOD"] * 2
     server.mend()
     wait_for(lambda: plan.states[-1] == "idle", "the planner to rest")
+
+
+def test_a_camera_that_answers_for_less_than_it_was_asked_has_done_nothing(executor: Any) -> None:
+    """Something else of that name, or an older camera: it knows of no part in work, and did not put one on the table."""
+    node = Node("virtual_camera", namespace="/half", start_parameter_services=False)
+
+    def nothing(_request: Any, response: Any) -> Any:
+        return response
+
+    def unset(request: Any, response: Any) -> Any:
+        response.values = [ParameterValue() for _ in request.names]
+        return response
+
+    node.create_service(SetParameters, "virtual_camera/set_parameters", nothing)
+    node.create_service(GetParameters, "virtual_camera/get_parameters", unset)
+    executor.add_node(node)
+    try:
+        arm = VirtualCellArm(node, Caller(), "virtual_camera", 20.0)
+        assert arm.holding(20.0) is None
+        with pytest.raises(MotionFailed, match="0 of 2 settings"):
+            arm.begin_part(1, 20.0)
+    finally:
+        executor.remove_node(node)
 
 
 def test_a_part_in_hand_that_cannot_be_put_away_is_followed_by_no_other(line: Any, monkeypatch: pytest.MonkeyPatch) -> None:
