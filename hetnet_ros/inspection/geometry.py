@@ -24,6 +24,9 @@ MAX_LIFTED = 20
 CENTROID_SIGMA_PX = 0.5
 """Standard deviation taken for a region's centroid, px; depth noise does not tell it."""
 
+FARTHEST_M = 1000.0
+"""No defect is as far from any frame of its cell; the same bounds its extent, and the squares in its covariance."""
+
 _GAP_PX = 2
 _MIN_RING_PX, _MAX_RING_PX = 10, 40
 _MIN_VALID_SHARE = 0.2
@@ -43,6 +46,8 @@ class NoPose(str, enum.Enum):
     BAD_DEPTH = "bad_depth"
     DEPTH_HOLE = "depth_hole"
     NO_SURFACE = "no_surface"
+    NO_PLACE = "no_place"
+    NO_FRAME = "no_frame"
     NO_TRANSFORM = "no_transform"
     NOT_RANKED = "not_ranked"
     FAILED = "geometry_failed"
@@ -70,6 +75,13 @@ class DefectPose:
     def normal(self) -> np.ndarray:
         """Unit vector out of the metal, (3,)."""
         return self.rotation[:, 2]
+
+    @property
+    def is_place(self) -> bool:
+        """Whether all its numbers are such as a place in a cell has; intrinsics, depth or a transform may hold any."""
+        values = np.concatenate([self.position, self.extent, self.covariance.ravel()])
+        turned = self.rotation @ self.rotation.T
+        return bool((np.abs(values) <= FARTHEST_M).all() and np.allclose(turned, np.eye(3), atol=1e-3))
 
     def moved(self, rotation: np.ndarray, translation: np.ndarray) -> DefectPose:
         """The same in another frame: p' = rotation @ p + translation, (3, 3) and (3,) m."""
@@ -99,7 +111,11 @@ def locate_defects(
     for defect in ranked:
         own = np.zeros(depth.shape, np.uint8)
         cv2.fillPoly(own, [defect.contour.reshape(-1, 1, 2)], 255)
-        found.append(locate_region(own > 0, camera, depth, defect.centroid, others=regions > own))
+        try:
+            place = locate_region(own > 0, camera, depth, defect.centroid, others=regions > own)
+        except np.linalg.LinAlgError:  # of numbers that no camera and no depth has
+            place = NoPose.NO_PLACE
+        found.append(place if isinstance(place, NoPose) or place.is_place else NoPose.NO_PLACE)
     return (*found, *(NoPose.NOT_RANKED,) * (len(defects) - len(ranked)))
 
 

@@ -7,6 +7,7 @@ on another machine may run ahead.  In each case a PASS would speak of a part tha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from hetnet_ros.inspection.clock_watch import Moment
 
@@ -26,6 +27,19 @@ class Refusal:
     detail: str
 
 
+def is_time(stamp: Any) -> bool:
+    """Whether a builtin_interfaces/Time or Duration is one that is not negative."""
+    return stamp.sec >= 0 and 0 <= stamp.nanosec < _NS
+
+
+def stamp_ns(stamp: Any) -> int:
+    """A builtin_interfaces/Time in ns; 0, which is no stamp, where it is no time.
+
+    More than a second of nanoseconds would make an old image look new, and one image look like several.
+    """
+    return stamp.sec * _NS + stamp.nanosec if is_time(stamp) else 0
+
+
 def judge_stamp(stamp_ns: int, moment: Moment, max_age: float, max_clock_skew: float) -> Refusal | None:
     """None if an image stamped ``stamp_ns``, ns, may be judged at ``moment``, else why not.
 
@@ -36,7 +50,7 @@ def judge_stamp(stamp_ns: int, moment: Moment, max_age: float, max_clock_skew: f
         return None
     if stamp_ns == 0:
         return Refusal(
-            "no_stamp", "the image has no stamp, so its age is unknown; let the driver stamp it or set max_age to 0"
+            "no_stamp", "the image has no stamp, or one that is no time, so its age is unknown; let the driver stamp it or set max_age to 0"
         )
     if moment.now_ns == 0:
         return Refusal("stamp_in_future", "this node's clock reads 0: use_sim_time is set, but nobody publishes /clock")

@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from hetnet_ros.inspection.stamp_rule import Refusal
+from hetnet_ros.inspection.stamp_rule import Refusal, stamp_ns
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Frame:
 
     @property
     def stamp_ns(self) -> int:
-        """The message's stamp, ns."""
-        return self.message.header.stamp.sec * 1_000_000_000 + self.message.header.stamp.nanosec
+        """The message's stamp, ns; 0 for none."""
+        return stamp_ns(self.message.header.stamp)
 
 
 class NewestFrames:

@@ -19,6 +19,7 @@ from std_msgs.msg import Header
 
 from hetnet_ros.action import InspectPart
 from hetnet_ros.foreign_text import fits_name, one_line, shown
+from hetnet_ros.inspection.geometry import FARTHEST_M
 from hetnet_ros.inspection.keep_out import keep_out_box
 from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.nodes.calls import Caller, CallFailed, Goal, SoleActionClient
@@ -35,8 +36,8 @@ _REASONS = {
 }
 _REPEAT_SECONDS = 0.5
 """An announcement that got lost is made again, with the same stamp."""
-_FARTHEST_M = 1000.0
-"""No defect is as far from any frame of its cell; the same bounds the squares in its covariance."""
+_LONGEST_SECONDS = 86_399.0
+"""The inspector refuses a goal of a day or more."""
 
 
 class InspectClient:
@@ -67,6 +68,7 @@ class InspectClient:
 
     def begin(self, part_id: str, viewpoints: Sequence[str], stop_on_reject: bool, limit: float) -> _Inspection:
         """See :class:`hetnet_ros.planning.interfaces.PartInspector`."""
+        limit = min(limit, _LONGEST_SECONDS)
         goal = InspectPart.Goal(
             part_id=part_id,
             view_ids=list(viewpoints),
@@ -163,7 +165,8 @@ def fault_of(status: int, result: Any, part_id: str, since: dict[str, int]) -> s
     known = {int(verdict) for verdict in Verdict}
     if result.verdict not in known or any(view.inspection.verdict not in known for view in result.views):
         return "a verdict is not known"
-    misplaced = [view.view_id for view in result.views if not all(map(_is_placed, view.inspection.defects))]
+    misplaced = [view.view_id for view in result.views 
+                 if not all(_is_placed(defect, view.inspection.header.frame_id) for defect in view.inspection.defects)]
     if misplaced:
         return f"view {misplaced[0]} has a defect with a pose that is none"
     if result.verdict != Verdict.PASS:
@@ -204,11 +207,12 @@ def _fault_of_view(view: Any, since_ns: int, result: Any, part_id: str) -> str:
     return ""
 
 
-def _is_placed(defect: Any) -> bool:
-    """Whether a defect has no pose, or one around which a box can be put."""
+def _is_placed(defect: Any, image_frame: str) -> bool:
+    """Whether a defect has no pose, or one around which a box can be put.  image_frame: where an empty frame_id says that it is."""
+    frame_id = defect.frame_id or image_frame
     pose, extent, turn = defect.pose.pose, defect.extent, defect.pose.pose.orientation
     return not defect.has_pose or (
-        all(abs(value) <= _FARTHEST_M for value in (pose.position.x, pose.position.y, pose.position.z, *defect.pose.covariance))
-        and all(0 <= value <= _FARTHEST_M for value in (extent.x, extent.y, extent.z))
+        all(abs(value) <= FARTHEST_M for value in (pose.position.x, pose.position.y, pose.position.z, *defect.pose.covariance))
+        and all(0 <= value <= FARTHEST_M for value in (extent.x, extent.y, extent.z))
         and abs(math.hypot(turn.x, turn.y, turn.z, turn.w) - 1) <= 1e-2
-        and fits_name(defect.frame_id))
+        and frame_id != "" and fits_name(frame_id))

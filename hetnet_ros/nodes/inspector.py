@@ -82,6 +82,11 @@ class Inspector(LifecycleNode):
             )
             for camera in self._settings.cameras
         ]
+        topics = [source.topic for source in self._sources]
+        if len(set(topics)) < len(topics):
+            shared = next(topic for topic in topics if topics.count(topic) > 1)
+            raise InputError(f"several of the cameras {', '.join(self._settings.cameras)} have the topic {shared}: one camera would count as two; "
+                             "remap each to its own")
         light = MutuallyExclusiveCallbackGroup()
         views = self._pipeline.views
         self._neighbours = Neighbours(self, light, views.announce, views.restrict if self._settings.accept_roi else None)
@@ -216,6 +221,8 @@ class Inspector(LifecycleNode):
             if self._activated and self._enabled:
                 self._pipeline.open()
             else:
+                if self._parts is not None:  # it may be open again before a goal has looked
+                    self._parts.end("inspector_inactive", "the inspector was paused or left the state active")
                 self._pipeline.close()
 
     def _on_load_model(self, request: LoadModel.Request, response: LoadModel.Response) -> LoadModel.Response:
@@ -232,8 +239,9 @@ class Inspector(LifecycleNode):
                 request.model_path, given.device, given.allow_cpu_fallback, given.threads, given.backend, given.public_key
             )
             check_alike([model, *self._pipeline.views.models.values()])
-            if self._pipeline.model is None:
-                raise InputError(f"the node became {self._state} while the model was loading; it was not taken")
+            if self._pipeline.model is not before:
+                raise InputError(f"the node's model went or was exchanged while this one was loading (it is {self._state}); it was not taken: "
+                                 "call again")
             self._take_over(model, request.part_id)
             response.success, response.message = True, model.summary
         except Exception as error:

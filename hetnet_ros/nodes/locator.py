@@ -5,6 +5,7 @@ It runs in the worker, after the verdict stands: whatever is wrong with intrinsi
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 
@@ -12,9 +13,11 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import fits_name, shown
 from hetnet_ros.inspection import result
 from hetnet_ros.inspection.geometry import DefectPose, NoPose, locate_defects
 from hetnet_ros.inspection.image_conversion import BadImage, depth_to_metres
+from hetnet_ros.inspection.stamp_rule import stamp_ns
 from hetnet_ros.msg import Inspection
 from hetnet_ros.nodes.parameters import InspectorParameters
 from hetnet_ros.nodes.space_conversion import camera_model, fill_pose
@@ -47,25 +50,28 @@ class Locator:
             return
         started = time.perf_counter()
         try:
-            found = self._locate(message, inspection, parameters)
+            self._fill(message, inspection, parameters)
         except Exception:  # a defect of ours costs the poses, not the verdict
             self._logger.error(
                 f"defects could not be located\n{traceback.format_exc()}", throttle_duration_sec=_LOG_PERIOD
             )
-            found = (NoPose.FAILED,) * len(inspection.defects)
-        moved = None
+            for defect in message.defects:
+                defect.has_pose, defect.pose_reason, defect.frame_id, defect.area_mm2 = False, NoPose.FAILED.value, "", math.nan
+        took = 1e3 * (time.perf_counter() - started)
+        message.timings.postprocess += took
+        message.timings.total += took
+
+    def _fill(self, message: Inspection, inspection: result.Inspection, parameters: InspectorParameters) -> None:
+        found, moved = self._locate(message, inspection, parameters), None
         if parameters.target_frame and any(isinstance(place, DefectPose) for place in found):
             moved = self._target.transform(message.header, parameters.target_frame)
         for defect, place in zip(message.defects, found, strict=True):
             if isinstance(place, NoPose):
                 defect.pose_reason = place.value
-            elif moved is not None:
-                fill_pose(defect, place.moved(*moved), parameters.target_frame)
+            elif moved is not None and (there := place.moved(*moved)).is_place:
+                fill_pose(defect, there, parameters.target_frame)
             else:
                 fill_pose(defect, place, "", NoPose.NO_TRANSFORM.value if parameters.target_frame else "")
-        took = 1e3 * (time.perf_counter() - started)
-        message.timings.postprocess += took
-        message.timings.total += took
 
     def _locate(
         self, message: Inspection, inspection: result.Inspection, parameters: InspectorParameters
@@ -73,14 +79,17 @@ class Locator:
         def nothing(reason: NoPose) -> tuple[NoPose, ...]:
             return (reason,) * len(inspection.defects)
 
-        stamp, inputs = message.header.stamp, self._inputs.get(message.camera)
+        inputs, frame_id = self._inputs.get(message.camera), message.header.frame_id
+        if not frame_id or not fits_name(frame_id):
+            self._warn(f"the images' frame_id is {shown(frame_id, 60)!r}, so defects get no pose: let the driver name the camera's optical frame")
+            return nothing(NoPose.NO_FRAME)
         if inputs is None:
             return nothing(NoPose.NO_CAMERA_INFO)
         if inputs.crowd:
             self._warn(inputs.crowd)
             return nothing(NoPose.TWO_PUBLISHERS)
         depth_message, any_depth = inputs.depth(
-            stamp.sec * 1_000_000_000 + stamp.nanosec, parameters.geometry_stamp_tolerance, parameters.geometry_wait
+            stamp_ns(message.header.stamp), parameters.geometry_stamp_tolerance, parameters.geometry_wait
         )
         info = inputs.info
         if info is None:

@@ -25,11 +25,12 @@ from hetnet_ros.action import InspectPart
 from hetnet_ros.foreign_text import one_line
 from hetnet_ros.inspection.multi_view import PartVerdict, thresholds_among
 from hetnet_ros.inspection.result import Verdict
+from hetnet_ros.inspection.stamp_rule import stamp_ns
 from hetnet_ros.msg import PartVerdict as PartVerdictMessage
 from hetnet_ros.msg import Thresholds, ViewEvidence
 from hetnet_ros.nodes.company import twin_of
 from hetnet_ros.nodes.parameters import InspectorParameters
-from hetnet_ros.nodes.part_inspection import Evidence, PartGoal, PartInspection, check_names, plan_views
+from hetnet_ros.nodes.part_inspection import Evidence, PartGoal, PartInspection, check_names, check_times, plan_views
 from hetnet_ros.nodes.pipeline import Pipeline
 
 _LATCHED = QoSProfile(
@@ -119,6 +120,7 @@ class PartInspectionServer:
         try:
             check_names(request.part_id, request.view_ids)
             plan_views(request.view_ids, request.min_views, request.max_views)
+            check_times(request.timeout, request.not_before)
         except ValueError as error:
             self._logger.warning(f"a goal of inspect_part is refused: {error}")
             return GoalResponse.REJECT
@@ -136,7 +138,7 @@ class PartInspectionServer:
     def _on_accepted(self, handle: Any) -> None:
         parameters, request, now = self._parameters(), handle.request, time.monotonic()
         timeout = request.timeout.sec + request.timeout.nanosec / 1e9
-        before = request.not_before.sec * 1_000_000_000 + request.not_before.nanosec
+        before = stamp_ns(request.not_before)
         order = _Order(handle, now, now + (timeout if timeout > 0 else parameters.inspect_part_timeout),
                        before or self._node.get_clock().now().nanoseconds, self._asked)
         with self._lock:
@@ -206,7 +208,7 @@ class PartInspectionServer:
                 for count in range(told, len(evidence)):
                     self._tell(order.handle, part, evidence[:count + 1])
                 told = len(evidence)
-                if part.finished:
+                if part.finished and not order.end[0]:  # a pause may have been too short to be seen otherwise
                     return part.verdict
                 reason, detail = self._ended(order, part)
                 if reason:

@@ -14,7 +14,7 @@ from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.multi_view import PartVerdict, SeenView, combine
 from hetnet_ros.inspection.result import Inspection, Verdict
-from hetnet_ros.inspection.stamp_rule import STAMP_REASONS
+from hetnet_ros.inspection.stamp_rule import STAMP_REASONS, is_time
 from hetnet_ros.nodes.view_settings import Announcement
 
 _TIME_REASONS = STAMP_REASONS
@@ -59,10 +59,23 @@ def plan_views(view_ids: Sequence[str], min_views: int, max_views: int) -> tuple
         raise ValueError(f"{len(view_ids)} view_ids are given but max_views is {max_views}")
     if len(set(view_ids)) < len(view_ids) or "" in view_ids:
         raise ValueError("view_ids must be different names, none of them empty")
-    return (*view_ids, *(f"view_{number}" for number in range(len(view_ids) + 1, wanted + 1)))
+    made_up = [f"view_{number}" for number in range(len(view_ids) + 1, wanted + 1)]
+    if set(made_up) & set(view_ids):  # one announcement would serve both
+        raise ValueError(f"{sorted(set(made_up) & set(view_ids))[0]} is a name that a view without one gets: give all {wanted} views names")
+    return (*view_ids, *made_up)
+
+
+def check_times(timeout: Any, not_before: Any) -> None:
+    """Raise ValueError, worded for the caller, for a goal's times that are none, or a goal that would go on for days."""
+    if not (is_time(timeout) and timeout.sec < LONGEST_SECONDS):
+        raise ValueError(f"timeout is {timeout.sec} s and {timeout.nanosec} ns: give 0 (the inspector's own) to {LONGEST_SECONDS} s")
+    if not is_time(not_before):
+        raise ValueError(f"not_before is {not_before.sec} s and {not_before.nanosec} ns, which is no time: give 0 (now) or a time")
 
 
 MOST_VIEWS = 100
+LONGEST_SECONDS = 86_400
+"""A day; the inspector takes no other part meanwhile."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import numpy as np
 import rclpy
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import one_line
 from hetnet_ros.inspection.clock_watch import Moment
 from hetnet_ros.inspection.frame_policy import Examination, Request, as_published, examine
@@ -299,7 +300,15 @@ class Pipeline:
         if not parameters.allow_cpu_fallback or self._model is not failed:
             return
         self._logger.error("CUDA failed during inference; loading the model on the CPU, as allow_cpu_fallback permits")
-        loaded = load_model(failed.path, "cpu", False, parameters.threads, parameters.backend, parameters.public_key)
+        try:
+            loaded = load_model(failed.path, "cpu", False, parameters.threads, parameters.backend, parameters.public_key)
+        except InputError as error:
+            self._logger.error(f"the model cannot be loaded on the CPU: {error}", throttle_duration_sec=_LOG_PERIOD)
+            return
+        if loaded.inspector.model_id != failed.inspector.model_id:  # the file was replaced meanwhile; nobody has asked for that model
+            self._logger.error(f"{failed.path} now holds the model {loaded.inspector.model_id}, not {failed.inspector.model_id}, and is not taken: "
+                               "call ~/load_model if it is to judge", throttle_duration_sec=_LOG_PERIOD)
+            return
         reason = f"CUDA failed during inference ({' '.join(str(cause).split())[:200]})"
         if self._model is failed:
             self._model = LoadedModel(loaded.path, loaded.inspector, loaded.seconds, fell_back=reason)

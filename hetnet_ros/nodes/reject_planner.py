@@ -37,6 +37,7 @@ from hetnet_ros.planning.hand import Hand
 from hetnet_ros.planning.interfaces import Arm, MustHalt, StepFailed
 from hetnet_ros.planning.outcome import Destination
 from hetnet_ros.planning.part_cycle import PartCycle, PartOutcome, State
+from hetnet_ros.planning.uninspected import Uninspected
 from hetnet_ros.resources import config_path
 
 DECLARATIONS = (
@@ -79,6 +80,7 @@ class RejectPlanner(Node):
         self._end = self._number + given["parts"] if given["parts"] else None
         self.arm = make_arm(self, self._caller, self.cell)
         self._hand = Hand(self.arm, self.cell)
+        self._uninspected = Uninspected(self.cell.policy.halt_after)
         self._inspector = InspectClient(
             self, self._caller, self.cell.inspector, self.cell.timing.available, self.cell.policy.keep_out_margin
         )
@@ -145,6 +147,7 @@ class RejectPlanner(Node):
         """A person has looked at whatever was wrong.  The lock is held."""
         self._fault = ""
         self._inspector.forget()
+        self._uninspected.forget()
 
     def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         with self._wake:
@@ -169,6 +172,8 @@ class RejectPlanner(Node):
                 told, self._told, number = self._told, None, self._number
             if told is not None:
                 line = self._put_away() if told else ""
+                with self._wake:
+                    self._running = self._running and not line  # ~/start may have come meanwhile: a person must look again
                 self._tell(State.HALTED if line else State.IDLE, line or f"{sum(self._counts.values())} parts done")
                 continue
             stamp, started = self.get_clock().now(), time.monotonic()
@@ -176,17 +181,23 @@ class RejectPlanner(Node):
             with self._wake:
                 self._number = number + 1
                 self._counts[outcome.destination] += 1
+                uninspected = self._uninspected.note(outcome)
                 if outcome.halted or self._all_done:
                     self._running = False
                 if self._ending:
                     return
-                idle = not self._running and not outcome.halted
+                unseen = uninspected if self._running else ""
+                self._running = self._running and not unseen
+                idle = not self._running and not outcome.halted and not unseen
             self._report(outcome)
             try:
                 self._outcomes.publish(self._message(outcome, stamp, time.monotonic() - started))
             except Exception:  # the part is where it is; a lost report must not end the planner silently
                 self.get_logger().error(f"an outcome could not be published\n{traceback.format_exc()}")
-            if idle:
+            if unseen:
+                self.get_logger().error(f"halted: {unseen}. See to the inspector and the arm, then call ~/start")
+                self._tell(State.HALTED, f"{unseen}; see to the inspector and the arm, then call ~/start")
+            elif idle:
                 self._tell(State.IDLE, f"{sum(self._counts.values())} parts done")
 
     def _learn_hand(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion, Vector3
@@ -69,9 +71,9 @@ def box_message(box: KeepOutBox) -> tuple[SolidPrimitive, Pose]:
 
 
 def rotation_matrix(q: Quaternion) -> np.ndarray:
-    """(3, 3) of a quaternion, which need not have unit length."""
+    """(3, 3) of a quaternion, which need not have unit length; of one without length NaN."""
     w, v = q.w, np.array([q.x, q.y, q.z])
-    length = w * w + v @ v
+    length = w * w + v @ v or math.nan
     cross = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
     return ((w * w - v @ v) * np.eye(3) + 2 * np.outer(v, v) + 2 * w * cross) / length
 

@@ -16,6 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
+from hetnet_ros.inspection.stamp_rule import stamp_ns
 from hetnet_ros.nodes.image_source import ImageSource
 from hetnet_ros.nodes.qos import image_profile
 from hetnet_ros.nodes.sole_publisher import SolePublisher, listening
@@ -89,5 +90,5 @@ class SpaceInputs:
         if trouble:
             return
         with self._changed:
-            self._depths.append((message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec, message))
+            self._depths.append((stamp_ns(message.header.stamp), message))
             self._changed.notify_all()

@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 from hetnet_ros.inspection.recipe import Recipe
 from hetnet_ros.inspection.region_of_interest import Region
 from hetnet_ros.inspection.result import Box
+from hetnet_ros.inspection.stamp_rule import stamp_ns
 from hetnet_ros.nodes.loaded_model import LoadedModel
 
 
@@ -43,8 +44,7 @@ class ViewSettings:
 
     def announce(self, message: Header, trouble: str = "") -> None:
         """From ``message.stamp`` on, the camera is at the view ``message.frame_id``.  trouble: why that does not count."""
-        stamp_ns = message.stamp.sec * 1_000_000_000 + message.stamp.nanosec
-        self.shown = Announcement(message.frame_id, stamp_ns, time.monotonic(), trouble)
+        self.shown = Announcement(message.frame_id, stamp_ns(message.stamp), time.monotonic(), trouble)
 
     def restrict(self, message: RegionOfInterest) -> None:
         """Look at this part of the images until the goal has ended; all zero: everywhere."""

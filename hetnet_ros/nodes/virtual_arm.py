@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -52,7 +53,8 @@ class VirtualCellArm:
             answer = self._caller.service(self._reader, request, self._available, timeout)
         except CallFailed:
             return None
-        return answer.values[0].bool_value if answer.values else None
+        (value,) = answer.values if len(answer.values) == 1 else (None,)
+        return value.bool_value if value is not None and value.type == ParameterType.PARAMETER_BOOL else None
 
     def begin_part(self, number: int, timeout: float) -> None:
         """Put part ``number`` of the camera's row on the table."""
@@ -96,6 +98,8 @@ class VirtualCellArm:
             )
         except CallFailed as error:
             raise MotionFailed("planner_stopped" if error.kind == "stopped" else "motion_failed", str(error)) from error
+        if len(answer.results) != len(parameters):
+            raise MotionFailed("motion_failed", f"the virtual camera answered for {len(answer.results)} of {len(parameters)} settings")
         for result in answer.results:
             if not result.successful:
                 raise MotionFailed("motion_failed", f"the virtual camera refused: {result.reason}")

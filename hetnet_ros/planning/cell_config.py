@@ -134,7 +134,8 @@ class Policy:
 
     stop_on_reject: a sure REJECT ends the inspection.  pick: ``after_inspection`` (camera on the arm) or ``before_inspection``
     (part in the gripper).  keep_out: defects' keep-out boxes go into the planning scene before the part is picked.
-    keep_out_margin: around each, m.
+    keep_out_margin: around each, m.  halt_after: parts in a row of which no view was judged, after which the planner halts; 0: it
+    never does for that.
     """
 
     uncertain: str = "reinspect"
@@ -144,6 +145,7 @@ class Policy:
     pick: str = "after_inspection"
     keep_out: bool = True
     keep_out_margin: float = 0.005
+    halt_after: int = 3
 
     def __post_init__(self) -> None:
         for name in ("uncertain", "motion_failed", "inspection_failed"):
@@ -153,6 +155,8 @@ class Policy:
             raise InputError(f"policy.pick is {self.pick!r}: use after_inspection or before_inspection")
         if not 0 <= self.keep_out_margin <= 1:
             raise InputError(f"policy.keep_out_margin is {self.keep_out_margin:g}: use 0 to 1 m")
+        if not 0 <= self.halt_after <= 1000:
+            raise InputError(f"policy.halt_after is {self.halt_after}: use 0 (never) to 1000 parts")
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,11 @@ class PartClient:
 
         attempts: send it anew when it gets no answer or is refused, as happens while a dead server has not been forgotten.
         """
+        return self.send_exactly(InspectPart.Goal(timeout=Duration(seconds=timeout).to_msg(), **fields), attempts)
+
+    def send_exactly(self, goal: Any, attempts: int = 1) -> Goal:
+        """The same with a goal as it is."""
         assert self._client.wait_for_server(TIMEOUT), "inspect_part is not offered"
-        goal = InspectPart.Goal(timeout=Duration(seconds=timeout).to_msg(), **fields)
         feedback: list[Any] = []
         for attempt in range(attempts):
             future = self._client.send_goal_async(goal, lambda message: feedback.append(message.feedback))

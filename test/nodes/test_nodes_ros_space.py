@@ -159,6 +159,8 @@ def test_zones_of_a_part_that_has_left_go_with_it(space: Cell) -> None:
         ("depth_hole", lambda header: depth(header, np.full((HEIGHT, WIDTH), np.nan))),
         ("bad_depth", lambda header: space_image(header)),
         ("stamp_mismatch", lambda header: depth(shifted(header))),
+        ("no_place", lambda header: depth(header, np.full((HEIGHT, WIDTH), 4e3))),  # millimetres, said to be metres
+        ("no_place", lambda header: depth(header, np.full((HEIGHT, WIDTH), 1e-30))),
     ],
 )
 def test_unusable_depth_costs_the_pose_and_not_the_verdict(space: Cell, reason: str, spoil: Any) -> None:
@@ -184,6 +186,25 @@ def test_depth_that_comes_after_the_image_is_waited_for(space: Cell) -> None:
     space.image_publisher(message_type=Image, topic="depth").publish(depth(image.header))
     inspection = wait_for(lambda: [i for i in inspections if i.header == image.header], "the inspection")[0]
     assert inspection.defects[0].has_pose
+
+
+@pytest.mark.parametrize("target", ["", "part"])
+@pytest.mark.parametrize("frame_id", ["", "camera\n[ERROR] forged"])
+def test_an_image_without_a_frame_has_no_poses(space: Cell, target: str, frame_id: str) -> None:
+    """MoveIt would take a box in no frame as one in its own planning frame."""
+    zones = space.listen("keep_out", KeepOutZones)
+    located(space)
+    assert space.set_parameter("target_frame", target).successful
+    try:
+        image = space.image(ruined_part(), frame_id=frame_id)
+        space.image_publisher(message_type=CameraInfo, topic="camera_info").publish(info(image.header))
+        space.image_publisher(message_type=Image, topic="depth").publish(depth(image.header))
+        inspection = space.inspect(image)
+        assert inspection.verdict == Inspection.REJECT
+        assert {(d.has_pose, d.pose_reason) for d in inspection.defects} == {(False, "no_frame")}
+        assert not wait_for(lambda: [z for z in zones if z.header.stamp == image.header.stamp], "its zones")[0].primitives
+    finally:
+        space.set_parameter("target_frame", "")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tf2_ros") is not None, reason="tf2_ros is installed: it would be used")
@@ -217,6 +238,42 @@ def test_transforms_are_asked_from_tf2_with_its_own_calls(space: Cell, monkeypat
     assert rotation @ (0.1, 0.2, 0.4) + translation == pytest.approx([1.1, -0.2, -0.4])
     assert target.transform(Header(frame_id="camera"), "nowhere") is None
     assert np.allclose(target.transform(Header(frame_id="part"), "part")[0], np.eye(3))
+
+
+class EmptyTurn(Buffer):
+    def lookup_transform(self, *_: Any) -> TransformStamped:
+        found = TransformStamped()
+        found.transform.rotation.w = 0.0
+        return found
+
+
+class FarAway(Buffer):
+    def lookup_transform(self, *_: Any) -> TransformStamped:
+        found = TransformStamped()
+        found.transform.translation.x = math.inf
+        return found
+
+
+class Broken(Buffer):
+    def __init__(self) -> None:
+        raise RuntimeError("no listener today")
+
+
+@pytest.mark.parametrize("kind, has_pose, reason", [(EmptyTurn, True, "no_transform"), (FarAway, True, "no_transform"),
+                                                    (Broken, False, "geometry_failed")])
+def test_a_transform_that_is_none_costs_no_verdict(space: Cell, monkeypatch: pytest.MonkeyPatch, kind: Any, has_pose: bool, reason: str) -> None:
+    located(space)
+    monkeypatch.setitem(sys.modules, "tf2_ros", types.SimpleNamespace(Buffer=kind, TransformListener=lambda *_: None))
+    monkeypatch.setattr(space.inspector._locator, "_target", TargetFrame(space.inspector))
+    assert space.set_parameter("target_frame", "part").successful
+    try:
+        inspection = look(space, depth_message=depth)
+        assert inspection.verdict == Inspection.REJECT
+        (defect, *_) = inspection.defects
+        assert (defect.has_pose, defect.pose_reason, defect.frame_id) == (has_pose, reason, "")
+        assert not has_pose or defect.pose.pose.position.z == pytest.approx(0.4, abs=1e-3)
+    finally:
+        space.set_parameter("target_frame", "")
 
 
 @pytest.mark.skipif(

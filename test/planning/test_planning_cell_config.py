@@ -64,6 +64,7 @@ def change(values, path, value):
         (["policy", "inspection_failed"], "good", "policy.inspection_failed"),
         (["policy", "patience"], 1, "cell.policy: unknown key 'patience'"),
         (["policy", "keep_out_margin"], -1, "keep_out_margin is -1: use 0 to 1 m"),
+        (["policy", "halt_after"], -1, "halt_after is -1: use 0 .never. to 1000 parts"),
         (["policy", "keep_out"], "yes", "cell.policy.keep_out is 'yes': expected bool"),
         (["arm", "moveit", "planning_attempts"], True, "cell.arm.moveit.planning_attempts is True: expected int"),
         (["recipes", "front", "viewpoints"], ["face_on", "face_on"], "names one twice"),

@@ -40,7 +40,7 @@ def check(cell: CellConfig) -> None:
     policy, timing, moveit = cell.policy, cell.timing, cell.arm.moveit
     assert {policy.uncertain, policy.motion_failed, policy.inspection_failed} <= set(SAFE_SIDES)
     assert all(0 <= value <= 3600 for value in dataclasses.astuple(timing)) and min(timing.motion, timing.inspect, timing.available) >= 0.1
-    assert 0 <= policy.keep_out_margin <= 1 and type(policy.stop_on_reject) is bool is type(policy.keep_out)
+    assert 0 <= policy.keep_out_margin <= 1 and 0 <= policy.halt_after <= 1000 and type(policy.stop_on_reject) is bool is type(policy.keep_out)
     assert 0 < moveit.velocity_scaling <= 1 and 0 < moveit.acceleration_scaling <= 1
     assert all(0 < value < math.inf for value in (moveit.planning_time, moveit.planning_attempts, moveit.position_tolerance))
     targets = {**cell.viewpoints, **vars(cell.stations)}

@@ -15,6 +15,7 @@ from hetnet_ros.inspection.bags.records import BagTopic
 from hetnet_ros.inspection.image_conversion import BadImage, compressed_to_rgb, image_to_rgb
 from hetnet_ros.inspection.image_conversion import largest_sample as largest_of_message
 from hetnet_ros.inspection.sample_depth import FULL
+from hetnet_ros.inspection.stamp_rule import stamp_ns
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 _NOT_FOR_EYES = ("depth", "mask", "anomaly_map", "overlay")
@@ -108,9 +109,7 @@ def image_frames(bag: Bag, topics: Sequence[BagTopic]) -> Iterator[BagFrame]:
         try:
             message = store.deserialize_cdr(record.data, kinds[record.topic])
             stamp = message.header.stamp
-            frame = BagFrame(
-                record.topic, index, record.log_ns, stamp.sec * 1_000_000_000 + stamp.nanosec, message, record.data
-            )
+            frame = BagFrame(record.topic, index, record.log_ns, stamp_ns(stamp), message, record.data)
         except Exception as error:  # damaged bytes fail in many ways, and each costs this one frame
             reason = " ".join(str(error).split())[:120] or type(error).__name__
             problem = f"message {index} on {record.topic} cannot be deserialised: {reason}"
