@@ -21,8 +21,8 @@ import sys
 import tempfile
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 MOST_SECONDS, MOST_MB = 2.0, 300
 _GIVEN_UP_SECONDS, _ADDRESS_SPACE = 30, 12 * 2**30

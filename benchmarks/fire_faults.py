@@ -26,7 +26,8 @@ class Fault:
 
 def proxy_fault(text: str) -> Fault:
     """A fault of the proxy's, by its parameter."""
-    return Fault("corrupt" if text.startswith("truncate") else text.partition(":")[0], text, lambda line, operator: operator.set("fault_proxy", "fault", text),
+    kind = "corrupt" if text.startswith("truncate") else text.partition(":")[0]
+    return Fault(kind, text, lambda line, operator: operator.set("fault_proxy", "fault", text),
                  lambda line, operator: operator.set("fault_proxy", "fault", "none"))
 
 

@@ -165,12 +165,12 @@ class Operator:
 
     def __init__(self) -> None:
         import rclpy
+        from hetnet_ros.msg import Inspection, PartOutcome
         from rclpy.executors import SingleThreadedExecutor
         from rclpy.node import Node
         from rclpy.qos import DurabilityPolicy, QoSProfile
         from std_msgs.msg import String
 
-        from hetnet_ros.msg import Inspection, PartOutcome
         from hetnet_ros.nodes.process import prepare_environment
 
         prepare_environment()

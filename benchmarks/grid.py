@@ -12,9 +12,9 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
 
 from hetnet_ros.cell.dataset import Recipe, parse_conditions, write
 from hetnet_ros.cell.defects import KINDS

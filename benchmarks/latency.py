@@ -17,11 +17,11 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
-import numpy as np
 import node_latency
+import numpy as np
 import torch
 
 from hetnet_ros.errors import InputError

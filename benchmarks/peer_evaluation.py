@@ -6,8 +6,8 @@ import dataclasses
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 import grid
 import numpy as np
@@ -35,7 +35,8 @@ _SCRIPT = Path(__file__).resolve().parent / "peer_maps.py"
 def measure(name: str, python: Path, tasks: Sequence[grid.Task], folder: Path, seconds: float = 300.0) -> tuple[ConditionReport, dict[str, float]]:
     """The peer's report over all tasks; ``teach_s``, the seconds it learned in all, and ``peak_memory_mb``.
 
-    folder: for one task's maps at a time.  seconds: what a peer that is trained step by step may take for a task.  Raises InputError where the peer does not run with ``python``.
+    folder: for one task's maps at a time.  seconds: what a peer that is trained step by step may take for a task.
+    Raises InputError where the peer does not run with ``python``.
     """
     for model in (peers.CNN, peers.TRANSFORMER):
         resolve_weights(model)  # which puts them into the cache, where the peer finds them

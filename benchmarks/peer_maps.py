@@ -21,8 +21,8 @@ import numpy as np
 import peers
 import torch
 
-from hetnet_ros.inspection.image_files import read_rgb
 from hetnet_ros.inspection.crop import Crop
+from hetnet_ros.inspection.image_files import read_rgb
 from hetnet_ros.inspection.preprocessing import cropped, to_tensor
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -88,7 +88,7 @@ def train(model: torch.nn.Module, images: torch.Tensor, seconds: float, began: f
 
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = StableAdamW([{"params": parameters}], **TRAINING_CONFIG["optimizer"])
-    schedule, step = None, 0
+    schedule, step, steps = None, 0, 0
     while schedule is None or step < steps:
         chosen = torch.randint(len(images), (16,), generator=torch.Generator().manual_seed(step))
         optimizer.zero_grad()

@@ -80,14 +80,14 @@ class Visitor:
         import threading
 
         import rclpy
+        from hetnet_ros.action import InspectPart
+        from hetnet_ros.msg import Inspection
+        from hetnet_ros.srv import LoadModel
         from rclpy.action import ActionClient
         from rclpy.executors import SingleThreadedExecutor
         from rclpy.node import Node
 
-        from hetnet_ros.action import InspectPart
-        from hetnet_ros.msg import Inspection
         from hetnet_ros.nodes.process import prepare_environment
-        from hetnet_ros.srv import LoadModel
 
         prepare_environment()
         rclpy.init()
@@ -121,9 +121,8 @@ class Visitor:
 
     def _act(self) -> None:
         """One thing, or none, drawn by chance."""
-        from sensor_msgs.msg import Image
-
         from hetnet_ros.action import InspectPart
+        from sensor_msgs.msg import Image
 
         what = self._rng.random()
         if what > 0.9:

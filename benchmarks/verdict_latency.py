@@ -24,6 +24,7 @@ def measure(model: Path, device: str) -> dict[str, object]:
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     try:
         import hetnet_ros.msg  # noqa: F401 - generated
+
         from hetnet_ros.nodes.process import prepare_environment
     except ImportError as error:
         return {"skipped": f"needs ROS 2 and this package's messages ({error})"}
@@ -60,11 +61,10 @@ class _Client:
     made = None
 
     def __init__(self, node) -> None:
+        from hetnet_ros.action import InspectPart
         from rclpy.action import ActionClient
         from rclpy.qos import QoSProfile
         from sensor_msgs.msg import Image
-
-        from hetnet_ros.action import InspectPart
 
         self.image = node.create_publisher(Image, "image", QoSProfile(depth=1))
         self.action = ActionClient(node, InspectPart, "inspector/inspect_part")
@@ -74,9 +74,9 @@ class _Client:
 def _goal(node, number: int) -> dict[str, float]:
     """One goal, ms by stage; ``result`` is what follows the inspection: verdict, action, transport."""
     from builtin_interfaces.msg import Duration
+    from hetnet_ros.action import InspectPart
     from sensor_msgs.msg import Image
 
-    from hetnet_ros.action import InspectPart
     from hetnet_ros.inspection.image_conversion import fill_image
 
     _Client.made = _Client.made or _Client(node)

@@ -13,8 +13,8 @@ from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.domain import MapSpread
 from hetnet_ros.inspection.image_statistics import ImageStatistics, measure
 from hetnet_ros.inspection.part_inspector import PartInspector
-from hetnet_ros.inspection.result import Box, Inspection, Thresholds, Verdict
 from hetnet_ros.inspection.preprocessing import to_tensor
+from hetnet_ros.inspection.result import Box, Inspection, Thresholds, Verdict
 
 BATCH = 8
 

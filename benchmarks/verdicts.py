@@ -182,7 +182,8 @@ def table(report: dict) -> list[str]:
             lines.append(f"{row['promised']:7.1%}   {name:16s}{ok['REJECT'] / good:16.1%}{ok['UNCERTAIN'] / good:17.1%}"
                          f"{ko['PASS'] / bad:13.1%}{ko['UNCERTAIN'] / bad:16.1%}{ko['REJECT'] / bad:15.1%}")
     lines.append("rejected bad where exactly so many good test parts are rejected, by score:")
-    lines += [f"{row['rejected_good']:7.1%}   one view {row['single']:.1%}, largest of all {row['largest']:.1%}, their mean {row['mean']:.1%}" for row in report["multi_view"]]
+    lines += [f"{row['rejected_good']:7.1%}   one view {row['single']:.1%}, "
+              f"largest of all {row['largest']:.1%}, their mean {row['mean']:.1%}" for row in report["multi_view"]]
     return lines
 
 

@@ -64,7 +64,7 @@ class PinholeCamera:
         points = np.atleast_2d(np.asarray(points, np.float64))
         return cv2.projectPoints(points, np.zeros(3), np.zeros(3), self.matrix, np.array(self.distortion))[0][:, 0]
 
-    @lru_cache(maxsize=8)
+    @lru_cache(maxsize=8)  # noqa: B019 - a few cameras live as long as the process
     def rays(self) -> tuple[np.ndarray, np.ndarray]:
         """x/z and y/z of the ray through each pixel's centre: two read-only float32 (height, width)."""
         u, v = np.meshgrid(np.arange(self.width, dtype=np.float64), np.arange(self.height, dtype=np.float64))

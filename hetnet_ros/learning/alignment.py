@@ -47,7 +47,8 @@ def stage_offsets(network: HetNet, images: np.ndarray, device: torch.device, see
 
 
 def with_spot(image: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """The image, uint8 (S, S, 3), turned bright where it is dark there, else dark, under a Gaussian window about ``centre`` (x, y), px from the image's corner."""
+    """The image, uint8 (S, S, 3), turned bright where it is dark there, else dark, under a Gaussian window about ``centre`` (x, y), px
+    from the image's corner."""
     size = image.shape[0]
     along = np.arange(size) + 0.5
     x, y = (np.exp(-0.5 * ((along - place) / (SPOT * size)) ** 2) for place in centre)

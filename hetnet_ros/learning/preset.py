@@ -30,7 +30,8 @@ class TrainingConfig:
     noise: ``lmgn`` (paper), ``gaussian`` or ``none``;  noise_boxes: boxes per step;  noise_side: largest side relative
     to the image;  neighbourhood: side of LMGN's window in patches.  noisy_share: share of a step's views
     that SD learns from.  teacher_target: weight of the teacher as SD's target beside SR.  stage_balance: how strongly
-    what good images give in the map's stages weighs these, see ``AnomalyMap.weigh``; 0 not at all.  hold_out: share of images kept for calibration.  cache_mb: memory for cached features; beyond it
+    what good images give in the map's stages weighs these, see ``AnomalyMap.weigh``; 0 not at all.  hold_out: share of images kept for
+    calibration.  cache_mb: memory for cached features; beyond it
     they go to disk.  max_images: more good images than this are sampled evenly.  calibration: ``split`` holds images out,
     ``cross`` teaches further models on parts of the images instead, ``auto`` chooses by their number.
     """

@@ -46,7 +46,8 @@ def load_model(path: str, device: str, allow_cpu_fallback: bool, threads: int, b
     """Load and warm the model file ``path``.
 
     device: ``auto``, ``cuda`` or ``cpu``; threads: CPU threads of the network, 0 for the library's choice; backend: as
-    the parameter; public_key: path of the keys of which one must have signed the model, empty: any model is taken.  Raises InputError for an empty path, an unusable file, or an absent device or runtime; a failing device raises its own error, unless
+    the parameter; public_key: path of the keys of which one must have signed the model, empty: any model is taken.
+    Raises InputError for an empty path, an unusable file, or an absent device or runtime; a failing device raises its own error, unless
     ``allow_cpu_fallback``, which then loads on the CPU.
     """
     if not path:

@@ -84,8 +84,8 @@ def run_node(
     code 2. args: the command line after the program name (``--ros-args ...``); None takes ``sys.argv[1:]``. threads:
     size of the executor's thread pool. outlive: is told of the node and of an error that reached the executor, after which
     the node goes on; without it such an error ends the process.  Returns 0 when stopped by SIGINT, SIGTERM or a shutdown of
-    the context, 1 on a fault, also of a thread of the node's own, without which it would only look alive, 2 on bad input.  The caller should end the process with that code at once: what still holds it
-    after the grace period is cut off.
+    the context, 1 on a fault, also of a thread of the node's own, without which it would only look alive, 2 on bad input.
+    The caller should end the process with that code at once: what still holds it after the grace period is cut off.
     """
     _keep_freed_memory()
     sys.setswitchinterval(_SWITCH_SECONDS)

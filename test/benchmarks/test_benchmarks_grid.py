@@ -63,7 +63,8 @@ def test_figures_of_several_models_are_averaged_and_never_pooled(benchmark):
 def test_conditions_prints_a_table_for_each_detector_and_says_when_peers_are_left_out(benchmark):
     conditions, report = benchmark("conditions"), of_one_surface("front", 1.0, True)
     costs = {"teach_s": 3.0, "peak_memory_mb": 900.0}
-    results = {"preset": "edge", "image_size": 320, "steps": 5, "seeds": 1, "crop": "part", "models": "a model for each surface", "taught": ["high_200"],
+    results = {"preset": "edge", "image_size": 320, "steps": 5, "seeds": 1, "crop": "part", "models": "a model for each surface",
+               "taught": ["high_200"],
                "counts": {"train": 1, "good": 1, "defects": 1}, "hetnet": costs, "patchcore": costs}
     alone = "\n".join(conditions.lines(results, {"hetnet": report}))
     assert "resolution 150" in alone and "worst" in alone and "peers left out: give --peers-python" in alone

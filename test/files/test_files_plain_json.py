@@ -7,7 +7,8 @@ from hetnet_ros import plain_json
 
 @pytest.mark.parametrize("text, said", [
     ('{"accept": 1, "accept": 2}', "'accept' is given twice"), ('{"a": {"b": 1, "b": 1}}', "'b' is given twice"), ("[NaN]", "is no JSON number"),
-    ("[Infinity]", "is no JSON number"), ("[-Infinity]", "is no JSON number"), ("[1e999]", "is no finite number"), ("[-1e999]", "is no finite number"),
+    ("[Infinity]", "is no JSON number"), ("[-Infinity]", "is no JSON number"), ("[1e999]", "is no finite number"),
+    ("[-1e999]", "is no finite number"),
     ("[" + "9" * 400 + "]", "a number of 400 digits"), ("[" * 100_000, "more than 50 deep"), ('{"a": 1', "line 1"), ("", "line 1"),
 ])
 def test_what_means_more_than_one_thing_or_nothing_is_refused_in_one_line(text, said):

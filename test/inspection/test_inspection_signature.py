@@ -121,7 +121,8 @@ def test_the_private_key_is_its_owners_and_never_replaced(signed, tmp_path, caps
     assert key.read_bytes() == before
 
 
-@pytest.mark.parametrize("key, said", [("line.key", "belongs on no robot"), ("part.safetensors", "at most 64.0 kB"), ("part.safetensors.sig", "is not one or more Ed25519"),
+@pytest.mark.parametrize("key, said", [("line.key", "belongs on no robot"), ("part.safetensors", "at most 64.0 kB"),
+                                        ("part.safetensors.sig", "is not one or more Ed25519"),
                                        ("none", "does not exist")])
 def test_what_is_no_public_key_is_one_line(signed, tmp_path, key, said):
     with pytest.raises(InputError, match=said):

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ REFUSES = "http://127.0.0.1:9"  # the discard port, where nobody listens
 
 def run(*command: object, cwd: Path | str = "/", **environment: str) -> subprocess.CompletedProcess:
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run([os.fspath(word) if isinstance(word, (bytes, Path)) else str(word) for word in command], cwd=cwd, env={**clean, **environment}, text=True, capture_output=True,
+    return subprocess.run([os.fspath(word) if isinstance(word, (bytes, Path)) else str(word) for word in command],
+                          cwd=cwd, env={**clean, **environment}, text=True, capture_output=True,
                           stdin=subprocess.DEVNULL, timeout=600)
 
 
@@ -82,7 +84,7 @@ def flip(file: Path, place: int) -> None:
     file.write_bytes(data)
 
 
-def install(bundle: Path, *arguments: object, before: list[str] = [], **environment: str) -> subprocess.CompletedProcess:
+def install(bundle: Path, *arguments: object, before: Sequence[str] = (), **environment: str) -> subprocess.CompletedProcess:
     return run(*before, "sh", bundle / "install", "--python", sys.executable, *arguments, **environment)
 
 
@@ -348,7 +350,8 @@ def test_a_cell_without_a_network_installs_and_works(bundle, without_network, tm
     """From the stick to a verdict, in a folder whose name has a space; the teachers are the bundle's, whatever a cache holds."""
     cell, home = tmp_path / "a cell" / "2026-11", tmp_path / "home"
     home.mkdir()
-    done = install(bundle, "--venv", cell, before=without_network, HOME=str(home), PATH=os.defpath)  # pip asks a rustc on PATH, and rustup's makes a folder
+    # pip asks a rustc on PATH, and rustup's makes a folder.
+    done = install(bundle, "--venv", cell, before=without_network, HOME=str(home), PATH=os.defpath)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     assert list(home.iterdir()) == []  # no device id of a runtime that would report
     assert "teach here" in done.stdout and f"{cell}/environment.sh" in done.stdout

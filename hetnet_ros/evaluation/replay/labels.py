@@ -32,7 +32,8 @@ def check_label(label: str, where: str) -> None:
 class FrameLabel:
     """The truth about one frame.
 
-    label: :data:`GOOD` or the defect's name; empty where the truth is not known.  mask_path, boxes: where the defect is, if known; a mask wins over boxes.
+    label: :data:`GOOD` or the defect's name; empty where the truth is not known.  mask_path, boxes: where the defect is, if known; a mask wins
+    over boxes.
     part: which part is shown, empty if not known.
     """
 
