@@ -183,8 +183,8 @@ def test_a_transformer_alone_is_all_that_is_seen_and_reproduced(images):
                                           ({"use_local": False, "use_global": False}, "keep one teacher"),
                                           ({"score": "mean"}, "network.score"),
                                           ({"local_targets": 0, "global_target": False}, "something to reproduce"),
-                                           ({"local_targets": 4}, "use 0 to 3"),
-                                           ({"embedding": 100}, "embedding must"),
+                                          ({"local_targets": 4}, "use 0 to 3"),
+                                          ({"embedding": 100}, "embedding must"),
                                           ({"dropout": 1.0}, "dropout from")])
 def test_settings_that_make_no_network_are_refused(change, word):
     with pytest.raises(InputError, match=word):
