@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import threading
 import traceback
@@ -118,6 +119,17 @@ def start_inspector(executor: Any) -> Iterator[Callable[..., Any]]:
     inspectors = Inspectors(executor)
     yield inspectors.start
     inspectors.rest()
+
+
+@pytest.fixture(scope="session")
+def plate_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model once more, of a part called ``plate`` and with an id of its own."""
+    from hetnet_ros.inspection.artifact import load_artifact, save_artifact
+
+    artifact = load_artifact(tiny_model)
+    path = tmp_path_factory.mktemp("plate") / "plate.safetensors"
+    save_artifact(path, dataclasses.replace(artifact.card, part_name="plate"), artifact.tensors)
+    return path
 
 
 @pytest.fixture(scope="module")

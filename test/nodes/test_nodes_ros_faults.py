@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -65,24 +64,6 @@ def test_a_cuda_error_leads_to_the_cpu_only_if_allowed(start_inspector: Start, t
     assert "running on the CPU" in status.message and "illegal memory access" in status.message
     assert values(status)["device"] == "cpu"
     assert cell.inspect().verdict == Inspection.PASS
-
-
-def test_a_file_that_was_replaced_does_not_come_in_by_the_way_to_the_cpu(
-    start_inspector: Start, tiny_model: Path, other_model: Path, tmp_path: Path
-) -> None:
-    """Nobody has asked for that model, and a goal in hand would be judged by two."""
-    path = tmp_path / "part.safetensors"
-    shutil.copy(tiny_model, path)
-    cell = start_inspector(model=str(path), device="cpu", allow_cpu_fallback=True, autostart=True)
-    wait_for(lambda: cell.state() == "active", "the node to start by itself")
-    judged_by = cell.inspect().model_id
-    break_network(cell, "CUDA error: an illegal memory access was encountered")
-    shutil.copy(other_model, path)
-    for _ in range(2):
-        inspection = cell.inspect()
-        assert (inspection.reason, inspection.model_id) == ("inference_failed", judged_by)
-    path.unlink()
-    assert cell.inspect().model_id == judged_by
 
 
 class SimulatedTime:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any, Callable
 
@@ -11,6 +13,7 @@ from builtin_interfaces.msg import Duration, Time
 from inspection_cell import Cell
 from model_fixtures import made_up_part
 from part_client import PartClient, camera
+from rclpy.lifecycle import TransitionCallbackReturn
 from std_srvs.srv import SetBool
 
 from hetnet_ros.action import InspectPart
@@ -18,6 +21,7 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.msg import Inspection
 from hetnet_ros.nodes import inspector as inspector_module
 from hetnet_ros.nodes.inspector import Inspector
+from hetnet_ros.nodes.loaded_model import LoadedModel
 from hetnet_ros.srv import LoadModel
 
 PASS, UNCERTAIN = InspectPart.Result.PASS, InspectPart.Result.UNCERTAIN
@@ -72,25 +76,52 @@ def test_a_stamp_that_is_no_time_is_no_stamp(cell: Cell, seconds: int) -> None:
     assert (inspection.verdict, inspection.reason) == (Inspection.UNCERTAIN, "no_stamp")
 
 
-def test_a_model_that_was_loading_over_a_new_start_is_not_taken(
-    start_inspector: Callable[..., Cell], tiny_model: Path, other_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_was_loading_while_another_came_is_not_taken(cell: Cell, plate_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was set up anew meanwhile is what somebody wants now."""
-    cell = start_inspector(model=str(tiny_model), device="cpu")
-    assert cell.transition("configure") and cell.transition("activate")
-    load, again = inspector_module.load_model, []
+    pipeline, load, before = cell.inspector._pipeline, inspector_module.load_model, cell.inspector._pipeline.model
+    anew = dataclasses.replace(before)
 
-    def slowly(path: str, *given: Any) -> Any:
-        model = load(path, *given)
-        if path == str(other_model) and not again:
-            again.append([cell.transition(label) for label in ("deactivate", "cleanup", "configure", "activate")])
+    def slowly(*given: Any) -> Any:
+        model = load(*given)
+        pipeline.use_model(anew)
         return model
 
     monkeypatch.setattr(inspector_module, "load_model", slowly)
-    answer = cell.call("load_model", LoadModel, timeout=90.0, model_path=str(other_model))
-    assert again == [[True] * 4] and not answer.success and "not taken" in answer.message
-    assert cell.inspect().model_id == answer.model_id != ""
-    assert cell.inspector._settings.model == str(tiny_model)
+    answer = cell.inspector._on_load_model(LoadModel.Request(model_path=str(plate_model)), LoadModel.Response())
+    assert not answer.success and "not taken" in answer.message
+    assert pipeline.model is anew and answer.model_id == before.inspector.model_id
+
+
+def test_a_defect_in_a_transition_fails_it_and_is_told(start_inspector: Callable[..., Cell], monkeypatch: pytest.MonkeyPatch) -> None:
+    node = start_inspector(model="any.safetensors").inspector
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(inspector_module, "load_model", broken)
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert node._state == "unconfigured" and node._failure == "configure failed: RuntimeError: a defect"
+
+
+def test_a_file_that_was_replaced_does_not_come_in_by_the_way_to_the_cpu(cell: Cell, tiny_model: Path, plate_model: Path, tmp_path: Path) -> None:
+    """Nobody has asked for that model, and a goal in hand would be judged by two."""
+    pipeline, path = cell.inspector._pipeline, tmp_path / "part.safetensors"
+    shutil.copy(plate_model, path)
+    before = pipeline.model
+    failed = LoadedModel(str(path), before.inspector, before.seconds)
+    parameters = dataclasses.replace(cell.inspector._settings, allow_cpu_fallback=True)
+    pipeline.use_model(failed)
+    try:
+        pipeline._leave_cuda(failed, parameters, RuntimeError("CUDA error"))
+        assert pipeline.model is failed
+        path.unlink()
+        pipeline._leave_cuda(failed, parameters, RuntimeError("CUDA error"))  # one line, no traceback
+        assert pipeline.model is failed
+        shutil.copy(tiny_model, path)
+        pipeline._leave_cuda(failed, parameters, RuntimeError("CUDA error"))
+        assert pipeline.model is not failed and pipeline.model.fell_back
+    finally:
+        pipeline.use_model(before)
 
 
 def test_one_camera_is_not_two(executor: Any) -> None:
