@@ -82,7 +82,7 @@ class Request:
     stamp_ns: its stamp.  decode: gives its pixels, uint8 RGB (H, W, 3), or raises BadImage.  size: (height, width) that the
     message claims.  region: outside of it nothing counts.  camera: watches the frame's camera for repeated pictures; None: not
     watched.  for_goal: it serves a view of a part, for which no picture will do that came before.  refusal: why it is not judged,
-    whatever it shows.
+    whatever it shows.  others: of the other cameras, whose pictures serve views of their own.
     """
 
     stamp_ns: int
@@ -93,6 +93,7 @@ class Request:
     camera: FrozenCamera | None = None
     for_goal: bool = False
     refusal: Refusal | None = None
+    others: Sequence[FrozenCamera] = ()
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,8 @@ def _repeat_refusal(request: Request, rgb: np.ndarray, frozen_after: int) -> Ref
     if request.camera is None or frozen_after == 0:
         return None
     seen = request.camera.look(rgb, request.stamp_ns)
+    if request.for_goal and any(other.knows(rgb) for other in request.others):
+        return Refusal("frozen_camera", "another camera sent this picture as well: one of the two hands on what the other one sees")
     if seen.times < max(frozen_after, 2) and (seen.new or not request.for_goal):
         return None
     what = f"this picture came {seen.times} times under new stamps" if seen.times > 1 else "this picture came before the part was due"

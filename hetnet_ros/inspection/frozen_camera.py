@@ -100,6 +100,10 @@ class FrozenCamera:
         self._stamps[place], self._seen[place] = stamp_ns, self._number
         return Sighting(int(self._counts[place]), new)
 
+    def knows(self, rgb: np.ndarray) -> bool:
+        """Whether this picture, uint8 (H, W, 3), is among those remembered; it is not remembered for that."""
+        return self._find(Sample.of(rgb)) is not None
+
     def _find(self, sample: Sample) -> int | None:
         """Where a picture like this one is remembered."""
         if sample.whole is not None:

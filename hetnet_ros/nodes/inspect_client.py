@@ -165,7 +165,7 @@ def fault_of(status: int, result: Any, part_id: str, since: dict[str, int]) -> s
     known = {int(verdict) for verdict in Verdict}
     if result.verdict not in known or any(view.inspection.verdict not in known for view in result.views):
         return "a verdict is not known"
-    misplaced = [view.view_id for view in result.views 
+    misplaced = [view.view_id for view in result.views
                  if not all(_is_placed(defect, view.inspection.header.frame_id) for defect in view.inspection.defects)]
     if misplaced:
         return f"view {misplaced[0]} has a defect with a pose that is none"
@@ -198,6 +198,8 @@ def _fault_of_view(view: Any, since_ns: int, result: Any, part_id: str) -> str:
         return f"PASS from view {name} without a model_id"
     if not 0.0 <= inspection.score < 1.0 or not 0.0 < inspection.p_value <= 1.0:
         return f"PASS from view {name} with score {inspection.score} and p-value {inspection.p_value}"
+    if not inspection.thresholds.accept <= inspection.thresholds.reject:
+        return f"PASS from view {name} with the thresholds {inspection.thresholds.accept} and {inspection.thresholds.reject}, which contradict"
     limits = [inspection.thresholds.accept, *([result.thresholds.accept] if inspection.model_id == result.model_id else [])]
     if not all(inspection.score < limit for limit in limits):
         return f"PASS from view {name} with score {inspection.score}, not below {' and '.join(map(str, limits))}"

@@ -247,17 +247,19 @@ class PartInspectionServer:
 
     def _conclude(self, order: _Order, part: PartInspection, verdict: PartVerdict) -> InspectPart.Result:
         """Publish and return the result, and give the goal its final state."""
+        handle = order.handle
+        if handle.is_cancel_requested and verdict.reason != "cancelled":  # whoever cancelled may have taken the part away
+            verdict = PartVerdict(Verdict.UNCERTAIN, "cancelled", "cancelled as the verdict was reached", -1, verdict.p_value)
         message = self._message(order, part, verdict)
         result = InspectPart.Result(**{name: getattr(message, name) for name in _SHARED})
         if not rclpy.ok(context=self._node.context):
             return result
         self._verdicts.publish(message)
-        handle = order.handle
         if verdict.reason == "cancelled":
             deadline = time.monotonic() + _CANCEL_SECONDS  # the state follows the cancel callback, which may still run
             while not handle.is_cancel_requested and time.monotonic() < deadline:
                 time.sleep(0.005)
-        if handle.is_cancel_requested:
+        if verdict.reason == "cancelled" and handle.is_cancel_requested:
             handle.canceled()
         elif verdict.reason in _NO_VERDICT:
             handle.abort()

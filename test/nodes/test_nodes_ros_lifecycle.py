@@ -85,19 +85,6 @@ def test_configure_fails_with_its_reason_and_can_be_retried(
     cell.diagnosis("inspection", lambda status: status.level == status.OK, "health after the retry")
 
 
-def test_a_defect_in_a_transition_is_told_with_its_kind(start_inspector: Start, tiny_model: Path, monkeypatch: Any) -> None:
-    def broken(*_arguments: Any) -> None:
-        raise RuntimeError("a defect\nof a library")
-
-    cell = start_inspector(model=str(tiny_model), device="cpu")
-    with monkeypatch.context() as patch:
-        patch.setattr("hetnet_ros.nodes.inspector.load_model", broken)
-        assert not cell.transition("configure") and cell.state() == "unconfigured"
-    status = cell.diagnosis("inspection", lambda status: status.level == status.ERROR, "the failure")
-    assert status.message.endswith("configure failed: RuntimeError: a defect of a library")
-    assert cell.transition("configure")
-
-
 def test_enable_pauses_without_a_transition(cell: Cell) -> None:
     inspections = cell.listen("inspection", Inspection)
     cell.inspect()

@@ -86,3 +86,26 @@ def test_a_part_is_not_passed_on_a_picture_from_before_it_however_often_pictures
     assert (result.verdict, result.reason) == (Inspection.UNCERTAIN, "frozen_camera")
     with camera(cell, lambda number: made_up_part(100 + number)):
         assert PartClient(cell).send(view_ids=["a"]).result().verdict == Inspection.PASS
+
+
+def test_what_one_camera_sees_is_no_view_of_another(start_inspector: Start, tiny_model: Path) -> None:
+    """A relay of one camera's topic under another one's name would show the part once and count twice."""
+    cell = start_inspector(model=str(tiny_model), device="cpu", frozen_after=2, cameras=["left", "right"], autostart=True)
+    wait_for(lambda: cell.state() == "active", "the node to start by itself")
+    inspections = cell.listen("inspection", Inspection)
+    publishers = {name: cell.image_publisher(topic=f"{name}/image") for name in ("left", "right")}
+    for publisher in publishers.values():
+        wait_for(publisher.get_subscription_count, "the inspector's subscription")
+
+    def show(name: str, number: int) -> str:
+        message = cell.image(made_up_part(number), frame_id=name)
+        publishers[name].publish(message)
+        return wait_for(lambda: [i for i in inspections if i.header == message.header], "its inspection")[0].reason
+
+    goal = PartClient(cell).send(view_ids=["left", "right"], timeout=60.0)
+    assert [show(name, number) for number in range(3) for name in ("left", "right")] == 3 * ["", "frozen_camera"]
+    result = goal.result()
+    assert (result.verdict, result.reason) == (Inspection.UNCERTAIN, "frozen_camera")
+    goal = PartClient(cell).send(view_ids=["left", "right"], timeout=60.0)
+    assert [show("left", 10), show("right", 11)] == ["", ""]
+    assert goal.result().verdict == Inspection.PASS

@@ -71,7 +71,8 @@ def is_due(status: int, result: Any) -> bool:
         seen = view.inspection
         limits = [seen.thresholds.accept] + ([result.thresholds.accept] if seen.model_id == result.model_id else [])
         stamp = seen.header.stamp
-        if not (seen.verdict == 1 and seen.reason == "" and seen.model_id != "" and seen.part_id == "lid" and seen.view_id == view.view_id
+        if not (seen.thresholds.accept <= seen.thresholds.reject
+                and seen.verdict == 1 and seen.reason == "" and seen.model_id != "" and seen.part_id == "lid" and seen.view_id == view.view_id
                 and 0 <= seen.score < 1 and all(seen.score < limit for limit in limits) and 0 < seen.p_value <= 1
                 and 0 <= stamp.nanosec < 10**9 and stamp.sec * 10**9 + stamp.nanosec >= SINCE[view.view_id]):
             return False
