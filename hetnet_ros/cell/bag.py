@@ -7,6 +7,7 @@ beside the bag under its name, where ``hetnet replay`` looks for them.
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from hetnet_ros.cell.parts import draw_part, draw_shot, photograph
 from hetnet_ros.cell.scene import Render
 from hetnet_ros.errors import InputError
 from hetnet_ros.own_files import OwnFiles
+from hetnet_ros.whole_files import whole_file
 
 IMAGE_TOPIC = "/camera/image_raw"
 INFO_TOPIC = "/camera/camera_info"
@@ -101,7 +103,8 @@ def write_bag(recipe: BagRecipe, path: Path) -> Iterator[int]:
                 yield len(labels)
         text = {"format": "hetnet-labels-1", "topic": IMAGE_TOPIC, "frames": labels}
         if path.suffix == ".mcap":
-            next((work / _stem(path)).glob("*.mcap")).replace(path)
+            with whole_file(path) as part:
+                shutil.move(next((work / _stem(path)).glob("*.mcap")), part)
         else:
             _replace_folder(work / _stem(path), path, own)
         _replace_folder(masks, masks_folder(path), own)

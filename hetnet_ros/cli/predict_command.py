@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from hetnet_ros.cli.backend_flag import BACKEND_HELP
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import shown
 
 if TYPE_CHECKING:
     from hetnet_ros.own_files import OwnFiles
@@ -217,7 +218,7 @@ def _line(entry: dict) -> str:
     score, p_value = (math.nan if entry[key] is None else entry[key] for key in ("score", "p_value"))
     defects = f"{count} defect{'' if count == 1 else 's'}"
     why = f"  ({entry['reason']})" if entry["verdict"] == "UNCERTAIN" else ""
-    return f"{entry['verdict']:9}  score {score:.3f}  p {p_value:.3f}  {defects:10}  {entry['image']}{why}"
+    return f"{entry['verdict']:9}  score {score:.3f}  p {p_value:.3f}  {defects:10}  {shown(entry['image'])}{why}"
 
 
 def _summary(entries: list[dict], folder: Path) -> str:

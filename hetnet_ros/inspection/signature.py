@@ -47,13 +47,22 @@ def make_keys(private: Path) -> Path:
     for path in (private, public):
         if os.path.lexists(path):
             raise InputError(f"{shown(path)} is there already: a key that signed models is not replaced; choose another name")
-    for path, data, mode in ((private, secret, 0o600), (public, shared, 0o644)):
-        try:
+    made: list[Path] = []
+    try:
+        for path, data, mode in ((private, secret, 0o600), (public, shared, 0o644)):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            made.append(path)
+            with open(descriptor, "wb") as file:
                 file.write(data)
-        except OSError as error:
+                file.flush()
+                os.fsync(file.fileno())
+    except BaseException as error:  # half a key, or one without the other, would only be in the way
+        for path in made:
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
             raise InputError(f"cannot write {shown(path)} ({reason(error)}): choose another place") from None
+        raise
     return public
 
 
