@@ -66,12 +66,12 @@ class BagRecipe:
 
 def labels_path(path: Path) -> Path:
     """Where the labels of the bag at ``path`` lie: ``demo.labels.json`` beside ``demo.mcap`` or the folder ``demo``."""
-    return path.with_name(f"{_stem(path)}.labels.json")
+    return path.parent / f"{_stem(path)}.labels.json"
 
 
 def masks_folder(path: Path) -> Path:
     """Where the masks lie: ``demo_masks`` beside the bag."""
-    return path.with_name(f"{_stem(path)}_masks")
+    return path.parent / f"{_stem(path)}_masks"
 
 
 def _stem(path: Path) -> str:
@@ -114,6 +114,8 @@ def write_bag(recipe: BagRecipe, path: Path) -> Iterator[int]:
 def check_place(path: Path) -> OwnFiles:
     """What hetnet wrote beside ``path``.  Raises InputError where a recording there would replace or remove anything else: labels and
     masks made by hand, a recording made elsewhere.  The file ``path`` itself is the user's choice."""
+    if path.name in ("", ".."):
+        raise InputError(f"recording {path} is a folder without a name of its own: give a name")
     own = OwnFiles(path.parent, "give another name")
     own.check([labels_path(path).name])
     for folder in (path, masks_folder(path)):

@@ -32,7 +32,7 @@ _MARK = b"-----BEGIN PUBLIC KEY-----"
 
 def signature_file(model: Path) -> Path:
     """Where the signature of ``model`` lies: beside it, with ``.sig`` behind the whole name."""
-    return model.with_name(model.name + SUFFIX)
+    return model.parent / (model.name + SUFFIX)  # with_name raises for an empty one
 
 
 def make_keys(private: Path) -> Path:
@@ -41,7 +41,7 @@ def make_keys(private: Path) -> Path:
     Raises InputError where a file of either name is there already or cannot be written.
     """
     ed25519, serialization = _library()
-    key, public = ed25519.Ed25519PrivateKey.generate(), private.with_name(private.name + ".pub")
+    key, public = ed25519.Ed25519PrivateKey.generate(), private.parent / f"{private.name}.pub"
     secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     shared = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     for path in (private, public):
