@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import types
@@ -192,7 +193,8 @@ def test_an_output_that_takes_no_more_is_never_success(words, code, full):
 
 def test_a_mistake_is_one_line_and_its_code_where_the_output_takes_no_more():
     with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "-c", PROBE, "fail"], stdout=full, stderr=subprocess.PIPE, timeout=60)
+        done = subprocess.run([sys.executable, "-c", PROBE, "fail"], stdout=full, stderr=subprocess.PIPE, timeout=60,
+                              env={**os.environ, "PYTHONUNBUFFERED": ""})  # else the first line is refused before the mistake is found
     assert (done.returncode, done.stderr) == (2, rb"hetnet: error: no caf\xe9" + b"\n")
 
 
