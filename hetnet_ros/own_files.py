@@ -8,6 +8,7 @@ a file that came from elsewhere, or that somebody painted over since, is refused
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -97,6 +98,14 @@ class OwnFiles:
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
+    def discard(self) -> None:
+        """Delete hetnet's own files, and list and folder too where nothing else is left in it: for work that failed."""
+        self.remove()
+        if self.folder.is_dir() and not any(path.name != RECORD for path in self.folder.iterdir()):
+            with contextlib.suppress(OSError):
+                (self.folder / RECORD).unlink(missing_ok=True)
+                self.folder.rmdir()
+
     def _check(self, name: str) -> None:
         path = self.folder / name
         try:
@@ -155,9 +164,20 @@ class _Record:
             with open(os.open(self._path, flags, 0o644), "r+b", buffering=0) as file:
                 size = file.seek(0, os.SEEK_END)
                 before = _head() if size == 0 else ""
-                if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
-                    before = "\n"  # a power cut left half a line
-                file.write(f"{before}{_line(name, sha256, drawn)}".encode())
+                if 0 < size < len(_head()):  # a power cut left half of it
+                    file.truncate(size := 0)
+                    before = _head()
+                elif size and os.pread(file.fileno(), 1, size - 1) != b"\n":
+                    before = "\n"  # ... or half a line
+                data = f"{before}{_line(name, sha256, drawn)}".encode()
+                try:
+                    if file.write(data) < len(data):
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                except OSError:
+                    file.truncate(size)
+                    if not size:
+                        self._path.unlink()
+                    raise
         except OSError as error:
             raise InputError(f"cannot write {shown(self._path)} ({reason(error)}); choose another place or make room") from None
 
@@ -244,7 +264,7 @@ def _entries(path: Path) -> Iterable[dict]:
     if os.path.islink(path):
         raise InputError(f"{shown(path)} is a link, and hetnet keeps its list of files there: remove it")
     lines = read_text(path, "list of files", _RECORD_LIMIT, "remove it").splitlines()
-    if lines and lines[0] != _head().rstrip():
+    if lines and lines[0] != _head().rstrip() and not (len(lines) == 1 and _head().startswith(lines[0])):  # half of it, after a power cut
         raise InputError(f"{shown(path)} is not hetnet's list of files: move it, or give another folder")
     for line in lines[1:]:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -27,7 +28,8 @@ _NAME_LETTERS = 20
 @contextlib.contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Gives the path of a temporary file beside ``path``, to be written in the ``with`` block; it takes the place of ``path`` at the
-    block's end, and is gone where the block raises anything.
+    block's end, and is gone where the block raises anything.  A file that is replaced hands on who may read it; where ``path`` is a
+    link, the file that it leads to is replaced, and the link stays.
 
     Raises InputError where writing fails, for instance on a full disk, and for a path that is no place for a file.
     """
@@ -35,13 +37,14 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     part = None
     try:
         _refuse_what_is_no_file(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:_NAME_LETTERS]}.", suffix=".part")
-        os.close(descriptor)
+        place = _behind_links(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = str(place.with_name(f".{place.name[:_NAME_LETTERS]}.{secrets.token_hex(8)}.part"))
+        _make_empty(part, place)
         yield Path(part)
         _to_disk(part)
-        os.chmod(part, 0o644)  # temporary files are private; a node may run as another user
-        os.replace(part, path)
+        _hand_on_rights(place, part)
+        os.replace(part, place)
         part = None
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
@@ -73,7 +76,7 @@ def check_output_file(path: Path | None) -> None:
         if path.is_dir():
             raise InputError(f"cannot write {shown(path)}: it is a folder; give a file name")
         _refuse_what_is_no_file(path)
-        check_output_folder(path.parent)
+        check_output_folder(_behind_links(path).parent)
         if path.exists() and not os.access(path, os.W_OK):
             raise InputError(f"cannot write {shown(path)}: the file is write-protected; remove it or choose another name")
     except OSError as error:
@@ -117,6 +120,32 @@ def _refuse_what_is_no_file(path: Path) -> None:
         return
     if not stat.S_ISREG(mode):
         raise InputError(f"cannot write {shown(path)}: it is {kind(mode)}; give the name of a file")
+
+
+def _behind_links(path: Path) -> Path:
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _make_empty(part: str, place: Path) -> None:
+    """Make the file ``part``, as open to others as the user's umask lets a new file be (a node may run as another user), or for its
+    owner alone where ``place`` is there: that one may be a secret."""
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600 if place.exists() else 0o644))
+
+
+def _hand_on_rights(place: Path, part: str) -> None:
+    """Give ``part`` owner, group and mode of the file ``place`` that it replaces, if there is one."""
+    try:
+        found = os.stat(place)
+    except FileNotFoundError:
+        return
+    mode = stat.S_IMODE(found.st_mode) & 0o777
+    made = os.stat(part)
+    if (made.st_uid, made.st_gid) != (found.st_uid, found.st_gid):
+        try:
+            os.chown(part, found.st_uid, found.st_gid)
+        except OSError:  # not root: what the old group might, another one must not
+            mode &= ~0o070 if made.st_gid != found.st_gid else 0o777
+    os.chmod(part, mode)
 
 
 def _to_disk(path: str) -> None:

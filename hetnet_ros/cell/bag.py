@@ -7,6 +7,7 @@ beside the bag under its name, where ``hetnet replay`` looks for them.
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from hetnet_ros.cell.parts import draw_part, draw_shot, photograph
 from hetnet_ros.cell.scene import Render
 from hetnet_ros.errors import InputError
 from hetnet_ros.own_files import OwnFiles
+from hetnet_ros.whole_files import whole_file
 
 IMAGE_TOPIC = "/camera/image_raw"
 INFO_TOPIC = "/camera/camera_info"
@@ -64,12 +66,12 @@ class BagRecipe:
 
 def labels_path(path: Path) -> Path:
     """Where the labels of the bag at ``path`` lie: ``demo.labels.json`` beside ``demo.mcap`` or the folder ``demo``."""
-    return path.with_name(f"{_stem(path)}.labels.json")
+    return path.parent / f"{_stem(path)}.labels.json"
 
 
 def masks_folder(path: Path) -> Path:
     """Where the masks lie: ``demo_masks`` beside the bag."""
-    return path.with_name(f"{_stem(path)}_masks")
+    return path.parent / f"{_stem(path)}_masks"
 
 
 def _stem(path: Path) -> str:
@@ -101,7 +103,8 @@ def write_bag(recipe: BagRecipe, path: Path) -> Iterator[int]:
                 yield len(labels)
         text = {"format": "hetnet-labels-1", "topic": IMAGE_TOPIC, "frames": labels}
         if path.suffix == ".mcap":
-            next((work / _stem(path)).glob("*.mcap")).replace(path)
+            with whole_file(path) as part:
+                shutil.move(next((work / _stem(path)).glob("*.mcap")), part)
         else:
             _replace_folder(work / _stem(path), path, own)
         _replace_folder(masks, masks_folder(path), own)
@@ -111,6 +114,8 @@ def write_bag(recipe: BagRecipe, path: Path) -> Iterator[int]:
 def check_place(path: Path) -> OwnFiles:
     """What hetnet wrote beside ``path``.  Raises InputError where a recording there would replace or remove anything else: labels and
     masks made by hand, a recording made elsewhere.  The file ``path`` itself is the user's choice."""
+    if path.name in ("", ".."):
+        raise InputError(f"recording {path} is a folder without a name of its own: give a name")
     own = OwnFiles(path.parent, "give another name")
     own.check([labels_path(path).name])
     for folder in (path, masks_folder(path)):

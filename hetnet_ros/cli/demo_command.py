@@ -91,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
 def _checked(args: argparse.Namespace) -> tuple[OwnFiles, Lesson]:
     from hetnet_ros.cli.demo_model import Lesson
     from hetnet_ros.own_files import OwnFiles
+    from hetnet_ros.whole_files import check_output_folder
 
     for flag, low, high in (
         ("parts", 1, 1000),
@@ -109,10 +110,7 @@ def _checked(args: argparse.Namespace) -> tuple[OwnFiles, Lesson]:
             "the demonstration needs ROS 2 and this package's messages: run scripts/setup, or source a ROS 2 "
             "installation and this package's install/setup.bash"
         )
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {args.out}: {error.strerror}") from None
+    check_output_folder(args.out)
     own = OwnFiles(args.out, "give another folder with --out")
     own.check((_TABLE, _SHEET, *_LOGS.values()))
     return own, Lesson(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -55,6 +56,7 @@ def taught_model(lesson: Lesson, folder: Path, fresh: bool, say) -> Path:
     from hetnet_ros.learning.checkpoint import checkpoint_path
     from hetnet_ros.learning.preset import load_preset
     from hetnet_ros.learning.teach import teach
+    from hetnet_ros.own_files import OwnFiles
 
     model = folder / f"{lesson.face}_{lesson.key}.safetensors"
     if model.exists() and not fresh:
@@ -66,18 +68,24 @@ def taught_model(lesson: Lesson, folder: Path, fresh: bool, say) -> Path:
             say(f"Teaching again, because the kept model cannot be used: {error}")
     images = folder / "good_images"
     say(f"Teaching face '{lesson.face}' from {lesson.images} pictures of good parts, {lesson.steps} steps.")
-    for _ in _bar(_write(lesson, images), lesson.images):
-        pass
-    preset = load_preset(lesson.preset)
-    preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=lesson.steps, epochs=0))
-    report = teach(
-        images,
-        model,
-        preset,
-        seed=lesson.seed,
-        part_name=f"virtual_{lesson.face}",
-        resume=checkpoint_path(model).exists() and not fresh,
-    )
+    try:
+        for _ in _bar(_write(lesson, images), lesson.images):
+            pass
+        preset = load_preset(lesson.preset)
+        preset = dataclasses.replace(preset, training=dataclasses.replace(preset.training, steps=lesson.steps, epochs=0))
+        report = teach(
+            images,
+            model,
+            preset,
+            seed=lesson.seed,
+            part_name=f"virtual_{lesson.face}",
+            resume=checkpoint_path(model).exists() and not fresh,
+        )
+    except (InputError, OSError):  # a full disk, say, which these pictures would go on to fill
+        with contextlib.suppress(InputError, OSError):
+            OwnFiles(images).discard()
+            folder.rmdir()
+        raise
     say(f"Taught in {report.seconds:.0f} s: model {report.model_id}, kept in {model}.")
     return model
 

@@ -14,7 +14,7 @@ import errno
 import importlib
 import os
 import sys
-from typing import NoReturn, Sequence
+from typing import IO, Callable, NoReturn, Sequence
 
 from hetnet_ros import __version__
 from hetnet_ros.cli import interrupts
@@ -63,22 +63,32 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see '{self.prog} --help'")
 
+    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+        """argparse's own says nothing of an output that takes no more."""
+        (file or sys.stderr).write(message or "")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 2 bad usage or input, 130 interrupted."""
     _fill_closed_streams()
     interrupts.watch_sigint()
     _print_anything()
+    code = _outcome(lambda: _run(list(sys.argv[1:] if argv is None else argv)))
+    if not code:  # what was printed may be in a buffer still
+        code = _outcome(lambda: sys.stdout.flush() or 0)
+    _drop_unwritten()
+    return code
+
+
+def _outcome(work: Callable[[], int]) -> int:
+    """The exit code of ``work``, and a line on stderr where it ends with what is no defect of ours."""
     try:
-        code = _run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-        return code
+        return work()
     except InputError as error:
         return _say(f"hetnet: error: {error}", EXIT_INPUT)
     except KeyboardInterrupt:
         return _say("hetnet: interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader, such as head, has gone
-        _drop_unwritten()
         return EXIT_BROKEN_PIPE
     except OSError as error:
         if error.errno == errno.ENOENT and "temporary directory" in str(error):
@@ -86,7 +96,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno not in REFUSALS:
             raise
         where = shown(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else "a file, or the output,"
-        _drop_unwritten()
         return _say(f"hetnet: error: {where} cannot be used ({reason(error)}); choose another place, or make it accessible", EXIT_INPUT)
     except SystemExit as stop:  # argparse after --help and --version
         if isinstance(stop.code, str):
@@ -120,10 +129,11 @@ def _print_anything() -> None:
 
 def _drop_unwritten() -> None:
     """Leave nothing for the interpreter to flush into an output that takes no more."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def command_parser(command: str) -> Parser:
@@ -144,7 +154,8 @@ def _run(argv: list[str]) -> int:
         hint = f"did you mean '{close[0]}'?" if close else f"the commands are {', '.join(COMMANDS)}"
         raise InputError(f"there is no command '{command}'; {hint}")
     args = command_parser(command).parse_args(argv[1:])
-    return _module(command).run(args)
+    with contextlib.nullcontext() if command == "run" else interrupts.sigterm_as_well():  # a node has its own way to end
+        return _module(command).run(args)
 
 
 def _module(command: str):
@@ -165,7 +176,8 @@ def _top_parser() -> Parser:
 
 
 def _say(line: str, code: int) -> int:
-    print(line, file=sys.stderr)
+    with contextlib.suppress(OSError):  # the exit code tells it as well
+        print(line, file=sys.stderr)
     return code
 
 

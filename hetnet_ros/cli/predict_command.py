@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from hetnet_ros.cli.backend_flag import BACKEND_HELP
 from hetnet_ros.errors import InputError
+from hetnet_ros.foreign_text import shown
 
 if TYPE_CHECKING:
     from hetnet_ros.own_files import OwnFiles
@@ -33,6 +34,7 @@ folder than the images'.  Exit code 0 says that every image was inspected, not t
 FORMAT = "hetnet-predict-1"
 _ENDINGS = {"overlay": "_overlay.png", "mask": "_mask.png", "map": "_map.npy"}
 _LONGEST_NAME = 230
+_LONGEST_PATH = 4096
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -217,7 +219,7 @@ def _line(entry: dict) -> str:
     score, p_value = (math.nan if entry[key] is None else entry[key] for key in ("score", "p_value"))
     defects = f"{count} defect{'' if count == 1 else 's'}"
     why = f"  ({entry['reason']})" if entry["verdict"] == "UNCERTAIN" else ""
-    return f"{entry['verdict']:9}  score {score:.3f}  p {p_value:.3f}  {defects:10}  {entry['image']}{why}"
+    return f"{entry['verdict']:9}  score {score:.3f}  p {p_value:.3f}  {defects:10}  {shown(entry['image'], _LONGEST_PATH)}{why}"
 
 
 def _summary(entries: list[dict], folder: Path) -> str:

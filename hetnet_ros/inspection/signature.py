@@ -32,7 +32,7 @@ _MARK = b"-----BEGIN PUBLIC KEY-----"
 
 def signature_file(model: Path) -> Path:
     """Where the signature of ``model`` lies: beside it, with ``.sig`` behind the whole name."""
-    return model.with_name(model.name + SUFFIX)
+    return model.parent / (model.name + SUFFIX)  # with_name raises for an empty one
 
 
 def make_keys(private: Path) -> Path:
@@ -41,19 +41,28 @@ def make_keys(private: Path) -> Path:
     Raises InputError where a file of either name is there already or cannot be written.
     """
     ed25519, serialization = _library()
-    key, public = ed25519.Ed25519PrivateKey.generate(), private.with_name(private.name + ".pub")
+    key, public = ed25519.Ed25519PrivateKey.generate(), private.parent / f"{private.name}.pub"
     secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     shared = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     for path in (private, public):
         if os.path.lexists(path):
             raise InputError(f"{shown(path)} is there already: a key that signed models is not replaced; choose another name")
-    for path, data, mode in ((private, secret, 0o600), (public, shared, 0o644)):
-        try:
+    made: list[Path] = []
+    try:
+        for path, data, mode in ((private, secret, 0o600), (public, shared, 0o644)):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            made.append(path)
+            with open(descriptor, "wb") as file:
                 file.write(data)
-        except OSError as error:
+                file.flush()
+                os.fsync(file.fileno())
+    except BaseException as error:  # half a key, or one without the other, would only be in the way
+        for path in made:
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
             raise InputError(f"cannot write {shown(path)} ({reason(error)}): choose another place") from None
+        raise
     return public
 
 

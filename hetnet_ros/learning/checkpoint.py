@@ -44,7 +44,7 @@ class Checkpoint:
 
 def checkpoint_path(model: Path) -> Path:
     """Where the checkpoint of a model file lies: ``MODEL.checkpoint.safetensors``."""
-    return model.with_name(model.name.removesuffix(".safetensors") + ".checkpoint.safetensors")
+    return model.parent / f"{model.name.removesuffix('.safetensors')}.checkpoint.safetensors"
 
 
 def check_checkpoint_place(path: Path) -> None:

@@ -96,6 +96,16 @@ def test_a_recording_is_replaced_only_when_told_to_and_as_a_whole(tmp_path, caps
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".demo")], "nothing is left behind"
 
 
+def test_a_recording_behind_a_link_is_replaced_there_and_stays_private(tmp_path):
+    (tmp_path / "far").mkdir()
+    target, link = tmp_path / "far" / "a.mcap", tmp_path / "demo.mcap"
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    assert main(["cell", "--bag", str(link), *BAG, "--force"]) == 0
+    assert link.is_symlink() and target.stat().st_size > 1000 and target.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("name", ["demo.mcap", "demo"])
 @pytest.mark.parametrize("mine", ["demo.labels.json", "demo_masks/000000.png", "demo_masks/hand.png"])
 def test_force_never_replaces_labels_and_masks_made_by_hand(tmp_path, capsys, name, mine):

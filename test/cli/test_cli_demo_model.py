@@ -1,8 +1,12 @@
 """The demonstration keeps its model for the next time, and teaches again only when something it depends on changed."""
 
 import dataclasses
+import os
+
+import pytest
 
 from hetnet_ros.cli.demo_model import Lesson, taught_model
+from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import load_artifact
 
 
@@ -27,3 +31,11 @@ def test_a_damaged_kept_model_is_taught_again(tmp_path, tiny_preset, weights_cac
     assert taught_model(lesson, tmp_path, False, said.append) == model
     assert any("cannot be used" in line for line in said)
     load_artifact(model)
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_behind(small_disk, tiny_preset, weights_cache):
+    folder = small_disk(1024)  # KiB: for two or three of the pictures
+    lesson = Lesson("front", ("mid",), 1.0, 320.0, 640, 480, (14, 18, 612, 444), 6, str(tiny_preset), 2, 0)
+    with pytest.raises(InputError, match="the disk is full"):
+        taught_model(lesson, folder / "model", False, lambda line: None)
+    assert os.listdir(folder) == []

@@ -68,6 +68,59 @@ def test_a_held_signal_is_delivered_at_the_end(watched, number):
     assert done == ["all of it"]
 
 
+ENDLESS = r"""
+import signal, sys, tempfile, time, types
+from hetnet_ros.cli import main as entry
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def run(args):
+    with tempfile.TemporaryDirectory(dir=sys.argv[1]):
+        try:
+            print('begun', flush=True)
+            time.sleep(60)
+        finally:  # a clean-up that takes a while
+            print('ending', flush=True)
+            time.sleep(0.3)
+
+probe = types.ModuleType('probe')
+probe.SUMMARY, probe.add_arguments, probe.run = 'probe', lambda parser: None, run
+sys.modules['hetnet_ros.cli.probe_command'] = probe
+entry.COMMANDS['probe'] = 'probe'
+sys.exit(entry.main(['probe']))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_or_two_end_any_command_with_its_clean_up_and_one_line(tmp_path, number):
+    process = subprocess.Popen([sys.executable, "-c", ENDLESS, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        for said in (b"begun\n", b"ending\n"):
+            assert process.stdout.readline() == said
+            process.send_signal(number)
+        errors = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert (process.returncode, errors) == (130, b"hetnet: interrupted\n") and not list(tmp_path.iterdir())
+
+
+def test_a_second_signal_long_after_the_first_counts(watched, monkeypatch):
+    with pytest.raises(Interrupted):
+        signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
+    monkeypatch.setattr(interrupts, "_SAME_SECONDS", 0.0)
+    with pytest.raises(Interrupted):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_sigterm_that_the_parent_has_ignored_stays_ignored():
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with interrupts.sigterm_as_well():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_signal_leaves_teaching_with_a_checkpoint_and_nothing_half_written(weights_cache, tiny_data, tiny_preset, tmp_path, number):
     command = ["train", tiny_data, "-o", tmp_path / "disc.safetensors", "--preset", tiny_preset, "--steps", 100_000, "--device", "cpu"]

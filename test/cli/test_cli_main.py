@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import types
@@ -179,6 +180,22 @@ def test_an_output_that_takes_no_more_is_one_line():
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-c", PROBE], stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert done.returncode == 2 and done.stderr.count(b"\n") == 1 and b"the disk is full" in done.stderr
+
+
+@pytest.mark.parametrize("words, code", [("--help", 2), ("sign --help", 2), ("--version", 2), ("bogus", 2)])
+@pytest.mark.parametrize("full", [">/dev/full", ">/dev/full 2>/dev/full", "2>/dev/full"])
+def test_an_output_that_takes_no_more_is_never_success(words, code, full):
+    """Neither with the text in Python's buffer, nor where the line about it goes nowhere either."""
+    done = subprocess.run(["sh", "-c", f'"$0" -m hetnet_ros.cli.main {words} {full}', sys.executable], capture_output=True, timeout=60)
+    assert done.returncode == (code if "bogus" in words or full != "2>/dev/full" else 0)
+    assert done.stderr.count(b"\n") == (0 if "2>" in full else 1)
+
+
+def test_a_mistake_is_one_line_and_its_code_where_the_output_takes_no_more():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", PROBE, "fail"], stdout=full, stderr=subprocess.PIPE, timeout=60,
+                              env={**os.environ, "PYTHONUNBUFFERED": ""})  # else the first line is refused before the mistake is found
+    assert (done.returncode, done.stderr) == (2, rb"hetnet: error: no caf\xe9" + b"\n")
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])

@@ -188,3 +188,18 @@ def test_an_output_on_a_full_disk(capfd, good, name, small_disk, tmp_path):
     line = refused(capfd, name, OUTPUTS[name], {**good, "new": str(tmp_path / "new"), "out": str(folder / "a")})
     assert any(words in line for words in ("full", "No space left", "MB are free"))
     assert not list(folder.rglob("*.part"))
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+@pytest.mark.parametrize("words", [
+    ("predict", "@", "a.png", "-o", "out"), ("evaluate", "@", "data"), ("replay", "bag", "--model", "@"), ("calibrate", "@", "-o", "m.safetensors"),
+    ("export", "@", "--format", "onnx", "-o", "a.onnx"), ("sign", "@", "--check", "k.pub"), ("sign", "--new-key", "@"),
+    ("train", "data", "-o", "@"), ("cell", "--bag", "@", "--good", "1", "--defects", "0"),
+    ("cell", "--bag", "@", "--good", "1", "--defects", "0", "--force"),
+], ids=" ".join)
+def test_a_path_without_a_name_is_one_line(tmp_path, monkeypatch, capfd, words, path):
+    """As of a shell variable that is empty."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main([path if word == "@" else word for word in words]) == 2
+    assert capfd.readouterr().err.count("\n") == 1 and not list(tmp_path.rglob(".*"))

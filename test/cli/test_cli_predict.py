@@ -67,6 +67,14 @@ def test_an_image_with_the_longest_name_gets_its_pictures(tmp_path, tiny_model, 
     assert sorted(path.name.lstrip("ß") for path in (tmp_path / "out").glob("ß*")) == ["_mask.png", "_overlay.png"]
 
 
+def test_a_file_name_cannot_forge_a_line(predict, tiny_data, tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    shutil.copy(tiny_data / "test" / "good" / "000.png", images / "a\nREJECT     score 1.000\x1b[2J.png")
+    code, lines, *_ = predict(images)
+    assert code == 0 and len(lines) == 2 and "\x1b" not in lines[0]
+
+
 def test_a_folder_stands_for_its_images(predict, tiny_data):
     code, out, _, output, document = predict(tiny_data / "test" / "cross")
     assert code == 0 and len(document["images"]) == 6 and len(out) == 7

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.whole_files import check_output_file, check_output_folder, write_file
+from hetnet_ros.whole_files import check_output_file, check_output_folder, whole_file, write_file
 
 unless_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 
@@ -20,6 +20,60 @@ def test_folders_are_made_and_files_replaced_without_leftovers(tmp_path):
     assert path.read_bytes() == b"new"
     assert [file.name for file in path.parent.iterdir()] == ["result.json"]
     assert path.stat().st_mode & 0o444 == 0o444  # others may read it
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755])
+def test_a_file_that_is_replaced_hands_on_who_may_read_it(tmp_path, mode):
+    path = tmp_path / "result.json"
+    path.write_text("old")
+    path.chmod(mode)
+    seen = []
+    with whole_file(path) as part:
+        seen.append(part.stat().st_mode & 0o777)
+        part.write_text("new")
+    assert seen == [0o600] and path.stat().st_mode & 0o777 == mode and path.read_text() == "new"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can give files away")
+def test_a_file_of_somebody_else_stays_theirs(tmp_path):
+    path = tmp_path / "result.json"
+    path.write_text("old")
+    path.chmod(0o600)
+    os.chown(path, 54321, 54322)
+    write_file(path, "new")
+    assert (path.stat().st_uid, path.stat().st_gid, path.stat().st_mode & 0o777) == (54321, 54322, 0o600)
+
+
+def test_a_new_file_is_as_private_as_the_user_asks_for(tmp_path):
+    before = os.umask(0o077)
+    try:
+        write_file(tmp_path / "result.json", "new")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "result.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_and_the_file_behind_it_is_replaced(tmp_path, there):
+    (tmp_path / "far").mkdir()
+    target = tmp_path / "far" / "result.json"
+    if there:
+        target.write_text("old")
+    (tmp_path / "near.json").symlink_to("between.json")
+    (tmp_path / "between.json").symlink_to("far/result.json")
+    check_output_file(tmp_path / "near.json")
+    write_file(tmp_path / "near.json", "new")
+    assert (tmp_path / "near.json").is_symlink() and (tmp_path / "between.json").is_symlink() and target.read_text() == "new"
+    assert [file.name for file in target.parent.iterdir()] == ["result.json"]
+
+
+def test_a_link_that_leads_in_a_circle_is_one_line(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    for write in (check_output_file, lambda path: write_file(path, "new")):
+        with pytest.raises(InputError, match="its links lead in a circle"):
+            write(tmp_path / "a")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a", "b"]
 
 
 def test_text_is_stored_as_utf_8(tmp_path):

@@ -6,6 +6,7 @@ import json
 import os
 
 import pytest
+from disk_fixtures import fill
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.own_files import RECORD, OwnFiles, check_apart, drawn_files
@@ -107,3 +108,27 @@ def test_an_output_folder_apart_from_the_data_is_asked_for(tmp_path, monkeypatch
     with pytest.raises(InputError, match="give a folder apart from it"):
         check_apart(tmp_path / output, [], [tmp_path / "data"])
     check_apart(tmp_path / "database", [tmp_path / "data"], [tmp_path / "data"])
+
+
+def test_a_list_of_which_a_power_cut_left_half_the_first_line_is_begun_anew(tmp_path):
+    (tmp_path / RECORD).write_text('{"format": "hetn')
+    OwnFiles(tmp_path).write("a.png", b"one")
+    assert OwnFiles(tmp_path).owns("a.png")
+
+
+def test_a_full_disk_leaves_no_list(small_disk):
+    folder = small_disk(64)
+    fill(folder)
+    with pytest.raises(InputError, match="the disk is full"):
+        OwnFiles(folder).write("a.png", b"one")
+    assert os.listdir(folder) == ["filler"]
+
+
+def test_what_is_discarded_is_gone_with_its_folder_unless_a_users_file_is_there(tmp_path):
+    for name in ("alone", "beside"):
+        OwnFiles(tmp_path / name).write("in/a.png", b"one")
+    (tmp_path / "beside" / "mine.txt").write_text("mine")
+    for name in ("alone", "beside"):
+        OwnFiles(tmp_path / name).discard()
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
+        "beside", f"beside/{RECORD}", "beside/mine.txt"]

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from disk_fixtures import fill
 
 pytest.importorskip("cryptography")
 
@@ -119,6 +120,14 @@ def test_the_private_key_is_its_owners_and_never_replaced(signed, tmp_path, caps
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert main(["sign", "--new-key", str(key)]) == 2 and "is there already" in capsys.readouterr().err
     assert key.read_bytes() == before
+
+
+def test_a_full_disk_leaves_neither_half_a_key_nor_one_without_the_other(small_disk, capsys):
+    folder = small_disk(64)
+    for room in (0, 4):  # KiB: for neither, for the private one alone
+        fill(folder, room)
+        assert main(["sign", "--new-key", str(folder / "new" / "line.key")]) == 2 and "the disk is full" in capsys.readouterr().err
+        assert not list(folder.rglob("line.key*"))
 
 
 @pytest.mark.parametrize("key, said", [("line.key", "belongs on no robot"), ("part.safetensors", "at most 64.0 kB"),
