@@ -10,7 +10,6 @@ against labels use ``hetnet replay``; this one is for looking at a recording wit
 import os
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
@@ -21,6 +20,8 @@ from launch.actions import (
 )
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 # name: (default, description, choices)
 ARGUMENTS = {

@@ -16,7 +16,6 @@ from hetnet_ros.cell.conditions import Conditions, vary
 from hetnet_ros.cell.defects import KINDS, DefectSpec, random_defect
 from hetnet_ros.cell.scene import Render, render
 
-
 PART_PLAY = (1.5, 1.5, 1.5)
 """How far a part lies off at jitter 1, each way: mm along x and y, degrees."""
 CAMERA_PLAY = (1.5, 1.5, 0.8, 4.0)

@@ -34,12 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from hetnet_ros.whole_files import check_output_file, write_file
-    from hetnet_ros.inspection.exported import model_files
-    from hetnet_ros.own_files import check_outputs
     from hetnet_ros.inspection.benchmark import cold_start, sample_image, take_turns
+    from hetnet_ros.inspection.exported import model_files
     from hetnet_ros.inspection.part_inspector import PartInspector
     from hetnet_ros.inspection.this_machine import MOST_THREADS
+    from hetnet_ros.own_files import check_outputs
+    from hetnet_ros.whole_files import check_output_file, write_file
 
     if args.rounds < 1 or args.threads < 0:
         raise InputError(f"--rounds is {args.rounds} and --threads {args.threads}: give at least 1 and 0")

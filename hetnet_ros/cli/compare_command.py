@@ -30,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import json
 
-    from hetnet_ros.whole_files import check_output_file, write_file
     from hetnet_ros.evaluation.replay.compare import compare, load_result, parse_gate, to_json
     from hetnet_ros.own_files import check_outputs
+    from hetnet_ros.whole_files import check_output_file, write_file
 
     gates = [parse_gate(text) for text in args.fail_if]
     check_outputs({"--json": args.json}, [args.first, args.second])

@@ -13,9 +13,9 @@ import importlib.util
 import os
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
 from hetnet_ros import __version__
 from hetnet_ros.errors import InputError

@@ -52,10 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from hetnet_ros.evaluation.condition_sources import find_conditions
     from hetnet_ros.evaluation.datasets import open_dataset
-    from hetnet_ros.whole_files import check_output_file, check_output_folder
     from hetnet_ros.evaluation.truth import check_truth
     from hetnet_ros.inspection.exported import model_files
     from hetnet_ros.own_files import check_apart, check_outputs
+    from hetnet_ros.whole_files import check_output_file, check_output_folder
 
     dataset = open_dataset(args.data)
     conditions = find_conditions(dataset, args.conditions, args.condition_pattern)

@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from hetnet_ros.errors import InputError
-    from hetnet_ros.whole_files import check_output_file
     from hetnet_ros.inspection.backends.interface import BACKENDS
     from hetnet_ros.own_files import check_outputs
+    from hetnet_ros.whole_files import check_output_file
 
     if args.precision not in _PRECISIONS[args.format]:
         raise InputError(

@@ -47,12 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from hetnet_ros.whole_files import check_output_file
-    from hetnet_ros.own_files import check_outputs
     from hetnet_ros.gpu_check.plan import Settings, chosen
     from hetnet_ros.gpu_check.record import OK
     from hetnet_ros.gpu_check.runner import Runner
+    from hetnet_ros.own_files import check_outputs
     from hetnet_ros.resources import cache_directory
+    from hetnet_ros.whole_files import check_output_file
 
     device = _device(args.device)
     if args.data is not None and not args.data.is_dir():
@@ -83,9 +83,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(args: argparse.Namespace, results: list) -> None:
-    from hetnet_ros.whole_files import write_file
     from hetnet_ros.gpu_check.markdown import to_markdown
     from hetnet_ros.gpu_check.record import as_values
+    from hetnet_ros.whole_files import write_file
 
     values = {"format": FORMAT, "device": args.device, "quick": args.quick, "parts": as_values(results)}
     write_file(args.json, json.dumps(values, indent=1) + "\n")

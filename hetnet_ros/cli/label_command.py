@@ -45,10 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from hetnet_ros.whole_files import check_output_file, check_output_folder
     from hetnet_ros.evaluation.replay.labels import check_label
     from hetnet_ros.inspection.bags import choose_topics, image_frames, open_bag
     from hetnet_ros.own_files import check_outputs
+    from hetnet_ros.whole_files import check_output_file, check_output_folder
 
     if not 0 < args.gap <= 3600:
         raise InputError(f"--gap is {args.gap:g}: use more than 0, up to 3600 seconds")

@@ -14,7 +14,8 @@ import errno
 import importlib
 import os
 import sys
-from typing import IO, Callable, NoReturn, Sequence
+from collections.abc import Callable, Sequence
+from typing import IO, NoReturn
 
 from hetnet_ros import __version__
 from hetnet_ros.cli import interrupts

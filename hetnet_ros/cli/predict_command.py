@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from hetnet_ros.inspection.exported import model_files
-    from hetnet_ros.whole_files import check_output_file, check_output_folder, write_file
     from hetnet_ros.own_files import OwnFiles, check_apart, check_outputs
+    from hetnet_ros.whole_files import check_output_file, check_output_folder, write_file
 
     paths, problems = _expand(args.images)
     check_apart(args.output, {path.parent for path in paths}, [path for path in args.images if os.path.isdir(path)])

@@ -65,11 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from hetnet_ros.whole_files import check_output_file
     from hetnet_ros.evaluation.replay.label_files import find_label_file, read_labels
     from hetnet_ros.inspection.bags import choose_topics, open_bag, recorded_parts
     from hetnet_ros.inspection.exported import model_files
     from hetnet_ros.own_files import check_outputs
+    from hetnet_ros.whole_files import check_output_file
 
     _check(args)
     bag = open_bag(args.bag)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Iterator
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.conditions import MOST_AXES, Condition, Conditions

@@ -10,8 +10,8 @@ the three axes have one and the same average, which holds for means over cells a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Sequence
 
 from hetnet_ros.evaluation.conditions import Condition, Conditions
 from hetnet_ros.evaluation.figures import Figures, figures, mean_figures, undefined_figures

@@ -14,8 +14,8 @@ from pathlib import Path
 from hetnet_ros.evaluation.condition_report import ConditionReport
 from hetnet_ros.evaluation.figures import Figures
 from hetnet_ros.evaluation.metrics import FPR_LIMIT
-from hetnet_ros.whole_files import write_file
 from hetnet_ros.evaluation.result import EvaluationResult, GroupResult, ImageOutcome, VerdictCounts
+from hetnet_ros.whole_files import write_file
 
 FORMAT = "hetnet-evaluation-1"
 

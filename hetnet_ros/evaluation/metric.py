@@ -14,7 +14,7 @@ class Metric:
     reason: str = ""
 
     @classmethod
-    def undefined(cls, reason: str) -> "Metric":
+    def undefined(cls, reason: str) -> Metric:
         return cls(math.nan, reason)
 
     @property

@@ -7,7 +7,7 @@ rate of 0.3, divided by 0.3.  Every region counts the same, however large.
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.metrics import roc_auc_score

@@ -6,7 +6,7 @@ The virtual cell writes its file names over the same grid, ``<surface>_<illumina
 from __future__ import annotations
 
 import re
-from typing import Iterable
+from collections.abc import Iterable
 
 from hetnet_ros.evaluation.conditions import Condition
 

@@ -8,8 +8,8 @@ two values share a bin only if they differ by less than 1/4096 of their size.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Iterable
 
 import cv2
 import numpy as np

@@ -12,13 +12,13 @@ from PIL import Image
 from hetnet_ros.evaluation.condition_section import condition_section
 from hetnet_ros.evaluation.datasets import LabelledDataset
 from hetnet_ros.evaluation.gallery import Exhibit, make_exhibit, worst_false_alarms, worst_misses
-from hetnet_ros.whole_files import write_file
 from hetnet_ros.evaluation.page import document, html_table, jpeg_uri, tiles
 from hetnet_ros.evaluation.result import EvaluationResult, ImageOutcome, VerdictCounts
 from hetnet_ros.evaluation.score_plot import score_plot
 from hetnet_ros.evaluation.table import HEADINGS, percent, remarks, rows
 from hetnet_ros.inspection.part_inspector import PartInspector
 from hetnet_ros.inspection.result import Verdict
+from hetnet_ros.whole_files import write_file
 
 #: How many images of each kind the gallery shows.
 GALLERY_SIZE = 8

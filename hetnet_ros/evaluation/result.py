@@ -40,7 +40,7 @@ class VerdictCounts:
     uncertain: int = 0
 
     @classmethod
-    def of(cls, outcomes: list[ImageOutcome]) -> "VerdictCounts":
+    def of(cls, outcomes: list[ImageOutcome]) -> VerdictCounts:
         verdicts = [outcome.verdict for outcome in outcomes]
         return cls(verdicts.count(Verdict.PASS), verdicts.count(Verdict.REJECT), verdicts.count(Verdict.UNCERTAIN))
 

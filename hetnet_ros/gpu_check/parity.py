@@ -40,7 +40,7 @@ class Answer:
     map: np.ndarray
 
     @classmethod
-    def of(cls, inspection: Inspection, calibration: Calibration) -> "Answer":
+    def of(cls, inspection: Inspection, calibration: Calibration) -> Answer:
         return cls(inspection.verdict, inspection.raw_score / calibration.score_reject,
                    inspection.anomaly_map / calibration.pixel)
 

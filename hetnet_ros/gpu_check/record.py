@@ -26,7 +26,7 @@ class Row:
     reason: str = ""
 
     @classmethod
-    def of(cls, values: Mapping) -> "Row":
+    def of(cls, values: Mapping) -> Row:
         return cls(values["table"], values["name"], values["figures"], values["state"], values["reason"])
 
 

@@ -103,7 +103,7 @@ class Runner:
             state, reason = FAILED, f"{bad.name}: {bad.reason}"
         return found.result(part, state, reason, time.monotonic() - started, limit)
 
-    def _one_process(self, part: Part, deadline: float, found: "_Found") -> int | None:
+    def _one_process(self, part: Part, deadline: float, found: _Found) -> int | None:
         """The exit code of one process of the part, None where its time was over."""
         with tempfile.NamedTemporaryFile(dir=self._settings.folder, suffix=".rows", mode="r", encoding="utf-8") as results:
             with self._log(part).open("ab") as log:

@@ -17,8 +17,8 @@ import numpy as np
 
 from hetnet_ros.gpu_check.backends import absence, candidates, open_backend
 from hetnet_ros.gpu_check.models import SHARED, model_for
-from hetnet_ros.gpu_check.pictures import disc
 from hetnet_ros.gpu_check.percentiles import percentiles
+from hetnet_ros.gpu_check.pictures import disc
 from hetnet_ros.gpu_check.plan import Part, Settings
 from hetnet_ros.gpu_check.reporter import Reporter
 from hetnet_ros.inspection.backends.interface import BACKENDS

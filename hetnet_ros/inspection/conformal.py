@@ -9,7 +9,7 @@ logarithms being about normal and is therefore no promise.
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import stdtrit

@@ -12,8 +12,8 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np

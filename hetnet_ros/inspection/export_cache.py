@@ -16,8 +16,7 @@ from hetnet_ros import __version__
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import Artifact, load_artifact
 from hetnet_ros.inspection.backends.interface import BackendKind
-from hetnet_ros.inspection.exported import (
-    FORMAT, Description, Exported, export_files, fitted_card, open_exported, outside_arrays)
+from hetnet_ros.inspection.exported import FORMAT, Description, Exported, export_files, fitted_card, open_exported, outside_arrays
 from hetnet_ros.inspection.private_cache import is_own, private_folder
 from hetnet_ros.inspection.signature import PublicKeys
 

@@ -45,7 +45,7 @@ class Sample:
     whole: int | None
 
     @classmethod
-    def of(cls, rgb: np.ndarray) -> "Sample":
+    def of(cls, rgb: np.ndarray) -> Sample:
         """rgb: uint8 (H, W, 3), of any size."""
         values = rgb[_places(*rgb.shape)]
         usable = ((values > 0) & (values < 255)).sum(1) >= _LEAST_USABLE

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import array
 import sys
-from typing import Callable, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 import cv2
 import numpy as np

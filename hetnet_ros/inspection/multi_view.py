@@ -16,8 +16,8 @@ ends.  A PASS is decided by the views seen alone, each of which must be a PASS b
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 from scipy.special import gammaincc
 

@@ -7,7 +7,7 @@ apart here: the graph's bytes, then this one entry, and nothing behind it; what 
 
 from __future__ import annotations
 
-from typing import Iterator
+from collections.abc import Iterator
 
 KEY, _OLDER_KEY = b"hetnet", b"graph_bytes"
 _METADATA = 14  # field of ModelProto: repeated StringStringEntryProto {1: key, 2: value}

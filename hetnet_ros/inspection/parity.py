@@ -9,8 +9,8 @@ cutting and pasting within good images (after Li et al., CutPaste, CVPR 2021), s
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 

@@ -7,9 +7,9 @@ here, so an image gets the same verdict wherever it is inspected.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
 
 import numpy as np
 
@@ -54,7 +54,7 @@ class PartInspector:
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto", allow_cpu_fallback: bool = False, backend: str = FILE,
-             threads: int = 0, trusted: PublicKeys | None = None) -> "PartInspector":
+             threads: int = 0, trusted: PublicKeys | None = None) -> PartInspector:
         """Read a model file and its teachers, or an exported model.
 
         backend: one of ``CHOICES``; a model file asked for another backend than torch is exported into the cache first.
@@ -84,7 +84,7 @@ class PartInspector:
 
     @classmethod
     def _load_torch(cls, path: Path, device: str, allow_cpu_fallback: bool, kind: BackendKind | None,
-                    threads: int, trusted: PublicKeys | None) -> "PartInspector":
+                    threads: int, trusted: PublicKeys | None) -> PartInspector:
         import torch
 
         from hetnet_ros.inspection.backends.torch_backend import TorchBackend, resolve_device
@@ -102,7 +102,7 @@ class PartInspector:
         return cls(artifact.card, artifact.model_id, artifact.tensors[REFERENCES].numpy(), backend, size)
 
     @classmethod
-    def _of_export(cls, path: Path, exported: Exported, device: str, backend: str | None, threads: int) -> "PartInspector":
+    def _of_export(cls, path: Path, exported: Exported, device: str, backend: str | None, threads: int) -> PartInspector:
         from hetnet_ros.inspection.backends.opening import open_graph
 
         description, graph = exported.description, exported.graph

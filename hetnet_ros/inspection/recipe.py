@@ -12,9 +12,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Mapping
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown
@@ -22,7 +22,6 @@ from hetnet_ros.inspection.image_files import read_mask
 from hetnet_ros.inspection.region_of_interest import Region
 from hetnet_ros.inspection.result import Box
 from hetnet_ros.plain_yaml import read_yaml
-
 
 _FARTHEST_PX = 1_000_000
 """No camera's picture is as large."""

@@ -91,7 +91,7 @@ class PublicKeys:
     keys: tuple[Ed25519PublicKey, ...]
 
     @classmethod
-    def read(cls, path: str | Path) -> "PublicKeys":
+    def read(cls, path: str | Path) -> PublicKeys:
         """One or more Ed25519 public keys in PEM, one after another.  Raises InputError for anything else."""
         ed25519, serialization = _library()
         blocks = read_bytes(path, "public key", KEY_LIMIT).split(_MARK)

@@ -8,7 +8,7 @@ errs to the safe side for good parts (ours: the original asks all fold models fo
 
 from __future__ import annotations
 
-from typing import Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,8 +19,7 @@ from tqdm import tqdm
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import shown
-from hetnet_ros.inspection.artifact import (
-    EXAMPLES, MAX_EXAMPLES, REFERENCES, TAUGHT, ModelCard, TeacherRecord, TrainingSummary, save_artifact)
+from hetnet_ros.inspection.artifact import EXAMPLES, MAX_EXAMPLES, REFERENCES, TAUGHT, ModelCard, TeacherRecord, TrainingSummary, save_artifact
 from hetnet_ros.inspection.backends.torch_backend import resolve_device
 from hetnet_ros.inspection.calibration import FALSE_REJECT, Calibration
 from hetnet_ros.inspection.crop import Crop
@@ -27,13 +27,12 @@ from hetnet_ros.inspection.domain import MAX_REFERENCES
 from hetnet_ros.inspection.sample_depth import FULL
 from hetnet_ros.learning.alignment import stage_offsets
 from hetnet_ros.learning.calibrate import check_rate, fit_calibration
-from hetnet_ros.learning.checkpoint import (
-    check_checkpoint_place, checkpoint_path, fingerprint, load_checkpoint, read_checkpoint, save_checkpoint)
+from hetnet_ros.learning.checkpoint import check_checkpoint_place, checkpoint_path, fingerprint, load_checkpoint, read_checkpoint, save_checkpoint
 from hetnet_ros.learning.cross import cross_scores, folds_for
+from hetnet_ros.learning.disk import check_model_room, save_somewhere
 from hetnet_ros.learning.domain_limits import held_out_distances, image_digests, learn_limits, left_out_distances
 from hetnet_ros.learning.exposure import with_exposure
 from hetnet_ros.learning.feature_cache import fill_cache
-from hetnet_ros.learning.disk import check_model_room, save_somewhere
 from hetnet_ros.learning.good_images import GoodImages, load_good_images
 from hetnet_ros.learning.held_out import learn_places, score_held_out
 from hetnet_ros.learning.preset import Preset

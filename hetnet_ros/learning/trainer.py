@@ -10,7 +10,7 @@ import contextlib
 import math
 import signal
 import threading
-from typing import Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +41,7 @@ class Trainer:
                                            weight_decay=config.weight_decay, betas=(0.9, 0.99), fused=True)
         self.noise = fit_noise(cache, config)
 
-    def run(self, on_step: Callable[["Trainer"], None], progress: bool = True) -> None:
+    def run(self, on_step: Callable[[Trainer], None], progress: bool = True) -> None:
         """Train up to ``steps``; ``on_step`` is called after each step.  Ctrl-C raises KeyboardInterrupt between
         two steps, so that the state is always that of a whole step."""
         self.network.train()

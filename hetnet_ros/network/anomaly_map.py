@@ -9,8 +9,8 @@ on good images, so that a noisy stage does not drown a quiet one.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn

@@ -7,7 +7,7 @@ x ~ N(mu_ij, Sigma_ij): features that are plausible one by one, but not where an
 
 from __future__ import annotations
 
-from typing import Callable, Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ class LocalGaussian:
 
     @classmethod
     def fit(cls, batches: Callable[[], Iterable[Tensor]], neighbourhood: int = 3, ridge: float = 1e-2,
-            block_bytes: int = 256 * 2**20) -> "LocalGaussian":
+            block_bytes: int = 256 * 2**20) -> LocalGaussian:
         """Estimate from features (B, C, H, W) that ``batches()`` yields, afresh at each call.
 
         neighbourhood: odd side of the window whose patches count for its centre.  ridge: added to the diagonal,

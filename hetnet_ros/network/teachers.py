@@ -19,7 +19,6 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.network.config import TeacherConfig
 from hetnet_ros.network.weights import TeacherWeights
 
-
 MOST_GAIN = 4.0
 """Images are made brighter or darker by at most this factor: beyond it noise and saturation are all there is."""
 
@@ -57,7 +56,7 @@ class Teacher(nn.Module):
         self.requires_grad_(False)
         super().train(False)
 
-    def train(self, mode: bool = True) -> "Teacher":
+    def train(self, mode: bool = True) -> Teacher:
         """A teacher is always in evaluation mode: batch statistics must not move."""
         return super().train(False)
 

@@ -16,9 +16,9 @@ import functools
 import hashlib
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
 import safetensors
 import timm

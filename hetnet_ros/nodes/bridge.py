@@ -8,7 +8,8 @@ NumPy and OpenCV it was imported with, which in several distributions it does no
 from __future__ import annotations
 
 import functools
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import Image

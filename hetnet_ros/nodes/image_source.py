@@ -7,7 +7,8 @@ says whether it counts (:mod:`sole_publisher`), and does nothing else.
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import MOST_IN_NAME, one_line, shown

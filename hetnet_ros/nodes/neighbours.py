@@ -4,7 +4,8 @@ the same name.  With two of a kind nobody is believed.
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node

@@ -81,7 +81,7 @@ class Listener:
         self._namespace = namespace
         self.arrivals: list[Arrival] = []
 
-    def __enter__(self) -> "Listener":
+    def __enter__(self) -> Listener:
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
         from rclpy.node import Node

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable
+from collections.abc import Callable
 
 _LOOK_SECONDS = 0.1
 """How long a changed rate may go unnoticed."""

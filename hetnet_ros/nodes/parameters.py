@@ -6,9 +6,10 @@ checked in :func:`changed`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown

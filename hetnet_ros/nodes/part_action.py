@@ -10,8 +10,9 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 import rclpy
 from builtin_interfaces.msg import Duration

@@ -7,8 +7,9 @@ action's thread waits on it.  It knows no topics and no action, so that its rule
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Sequence
+from typing import Any
 
 from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 from hetnet_ros.inspection.calibration import Calibration

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Callable, Iterator
 
 import rclpy
 from rclpy.impl.rcutils_logger import RcutilsLogger

@@ -6,7 +6,7 @@ the subscription follows what the publishers offer unless the user fixed it, and
 
 from __future__ import annotations
 
-from typing import Iterable
+from collections.abc import Iterable
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 

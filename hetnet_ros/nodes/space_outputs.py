@@ -6,7 +6,8 @@ All are made from the Inspection message itself, so that they cannot say anythin
 from __future__ import annotations
 
 import functools
-from typing import Any, Callable, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from geometry_msgs.msg import Point, Vector3
 from rclpy.lifecycle import LifecycleNode

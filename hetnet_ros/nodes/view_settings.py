@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Mapping
 
 from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header

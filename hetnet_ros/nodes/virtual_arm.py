@@ -22,7 +22,6 @@ from hetnet_ros.nodes.sole_publisher import SolePublisher, listening
 from hetnet_ros.planning.cell_config import Target
 from hetnet_ros.planning.interfaces import KeepOut, MotionFailed
 
-
 _IN_WORK = "part_in_work"
 _FORGET_SECONDS = 2.0
 """Longest wait for the camera to take note that a part was put down."""

@@ -88,7 +88,7 @@ def _make(console: Console, options: Options, work: Path) -> None:
         "commit": _commit(),
         "python": options.version,
         "machine": platform.machine(),
-        "glibc": "%d.%d" % max(map(glibc_of, wheels)),
+        "glibc": "{}.{}".format(*max(map(glibc_of, wheels))),
         "without": list(options.without),
         "weights": {"half": options.half, "models": models},
         "packages": dict(name_and_version(path.name) for path in wheels),

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import Iterator
+from collections.abc import Iterator
 
 PROGRESS_SECONDS = 20
 FULL = re.compile(r"No space left on device|Disk quota exceeded")

@@ -12,12 +12,12 @@ import pytest
 
 from hetnet_ros.cell.dataset import Recipe, parse_conditions, write
 from hetnet_ros.errors import InputError
-from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.evaluation.condition_report import report_conditions
 from hetnet_ros.evaluation.conditions import Conditions
 from hetnet_ros.evaluation.datasets import open_dataset
 from hetnet_ros.evaluation.msc_ad_grid import AXES, condition_of_stem
 from hetnet_ros.evaluation.pixel_counts import count_pixels
+from hetnet_ros.inspection.crop import Crop
 from hetnet_ros.learning.preset import load_preset
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from model_fixtures import made_up_part, write_images
 
 from hetnet_ros.cli.main import main
-from model_fixtures import made_up_part, write_images
 
 
 @pytest.fixture(scope="module")

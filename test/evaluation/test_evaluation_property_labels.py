@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hostile_values import changed, damaged, read_or_refused, texts, values
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -22,7 +23,6 @@ from hetnet_ros.evaluation.replay.label_files import read_labels, write_labels
 from hetnet_ros.evaluation.replay.labels import Labels
 from hetnet_ros.evaluation.replay.run_lengths import LARGEST, decode_run_lengths
 from hetnet_ros.foreign_text import fits_name
-from hostile_values import changed, damaged, read_or_refused, texts, values
 
 LABELS = {
     "format": "hetnet-labels-1", "topic": "/camera/image_raw", "frames": [

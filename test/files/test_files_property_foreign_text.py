@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from hostile_values import texts
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import MOST_IN_LINE, MOST_SHOWN, fits_name, one_line, shown
-from hostile_values import texts
 
 long_texts = st.one_of(texts, st.builds(lambda text, times: text * times, texts, st.sampled_from([1, 7, 50])))
 

@@ -7,13 +7,13 @@ import math
 from typing import Any
 
 import yaml
+from hostile_values import LETTERS, read_or_refused, values
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hetnet_ros import plain_json
 from hetnet_ros.plain_json import parse_json
 from hetnet_ros.plain_yaml import MOST_DEEP, parse_yaml
-from hostile_values import LETTERS, read_or_refused, values
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 PIECES = ("&a", "*a", "<<: ", "!!int ", "!!bool ", "!!float ", "!!null ", "!!str ", "!!map ", "!!seq ", "!!set ", "!!python/name:os.system ", "!x ",

@@ -6,12 +6,12 @@ import json
 import pytest
 import safetensors
 import torch
+from model_fixtures import made_up_part
 from safetensors.torch import save_file
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import load_artifact, save_artifact
 from hetnet_ros.inspection.part_inspector import PartInspector
-from model_fixtures import made_up_part
 
 
 def parts(path):

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model_fixtures import made_up_part, write_images
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection import export
 from hetnet_ros.inspection.artifact import EXAMPLES, load_artifact
 from hetnet_ros.inspection.backends.interface import BACKENDS, Graph, NetworkOutput
-from hetnet_ros.inspection.exported import read_exported
 from hetnet_ros.inspection.export import export_model
+from hetnet_ros.inspection.exported import read_exported
 from hetnet_ros.inspection.onnx_description import taken_apart
 from hetnet_ros.inspection.parity import EXACT_TOLERANCE, compare, run_in_batches, shifted, trial_images
 from hetnet_ros.inspection.part_inspector import PartInspector
@@ -25,7 +26,6 @@ from hetnet_ros.inspection.preprocessing import resize
 from hetnet_ros.inspection.result import Verdict
 from hetnet_ros.learning.preset import load_preset
 from hetnet_ros.learning.teach import teach
-from model_fixtures import made_up_part, write_images
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = 64

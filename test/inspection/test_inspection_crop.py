@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from model_fixtures import made_up_part, write_images
 
 from hetnet_ros.cli.main import main
 from hetnet_ros.errors import InputError
@@ -16,7 +17,6 @@ from hetnet_ros.inspection.result import Box, Verdict
 from hetnet_ros.learning.preset import load_preset
 from hetnet_ros.learning.recalibrate import recalibrate
 from hetnet_ros.learning.teach import teach
-from model_fixtures import made_up_part, write_images
 
 CROP, BOX = Crop(0.25, 0.125, 0.5, 0.75), Box(32, 12, 64, 72)  # of 128 x 96 px
 

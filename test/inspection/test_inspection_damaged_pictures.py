@@ -6,7 +6,7 @@ import io
 import random
 import struct
 import sys
-from typing import Callable
+from collections.abc import Callable
 
 import cv2
 import numpy as np

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
+from model_fixtures import made_up_part
 
 from hetnet_ros.inspection.domain import Domain, DomainLimits, MapSpread, distances, fit_limits
 from hetnet_ros.inspection.image_statistics import fit_statistics, measure
 from hetnet_ros.inspection.part_inspector import PartInspector
 from hetnet_ros.inspection.result import Verdict
-from model_fixtures import made_up_part
-
 
 STATISTICS = fit_statistics([measure(made_up_part(i)) for i in range(8)])
 

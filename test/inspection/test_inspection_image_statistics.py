@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 import pytest
+from model_fixtures import made_up_part
 
 from hetnet_ros.inspection.image_statistics import fit_statistics, measure
-from model_fixtures import made_up_part
 
 LIMITS = fit_statistics([measure(made_up_part(i)) for i in range(12)])
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from model_fixtures import made_up_part
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.part_inspector import PartInspector
 from hetnet_ros.inspection.preprocessing import cut, resize
 from hetnet_ros.inspection.result import Box, Verdict
-from model_fixtures import made_up_part
 
 
 @pytest.fixture(scope="module")

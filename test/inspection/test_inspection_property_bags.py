@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from bag_fixtures import BEGIN, TOPIC, write_bag, write_chunked_mcap
+from hostile_values import changed, damaged, read_or_refused, texts, values, yaml_files
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +25,6 @@ from hetnet_ros.inspection.bags.layout import is_bag
 from hetnet_ros.inspection.bags.recorded_parts import recorded_parts
 from hetnet_ros.inspection.bags.records import Losses, is_reliable
 from hetnet_ros.inspection.image_conversion import BadImage
-from hostile_values import changed, damaged, read_or_refused, texts, values, yaml_files
 
 PICTURES = [np.full((6, 8, 3), level, np.uint8) for level in (10, 20, 30)]
 MOST_MESSAGES = 10_000

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from hostile_values import changed, damaged, read_or_refused, texts, values
 from hypothesis import example, given
 from hypothesis import strategies as st
 from safetensors.torch import save
@@ -21,7 +22,6 @@ from hetnet_ros.inspection.artifact import ModelCard, card_from_values, load_art
 from hetnet_ros.inspection.card_bounds import BOUNDS, check_card
 from hetnet_ros.network.config import MOST_SIDE
 from hetnet_ros.network.weights import hash_tensors
-from hostile_values import changed, damaged, read_or_refused, texts, values
 
 NETWORK = yaml.safe_load((Path(__file__).resolve().parents[2] / "config" / "presets" / "edge.yaml").read_text())["network"]
 CARD = {

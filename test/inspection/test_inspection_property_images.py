@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hostile_values import damaged, read_or_refused, texts
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hetnet_ros.inspection.image_conversion import (ENCODINGS, BadImage, compressed_to_rgb, depth_to_metres, fill_image, image_to_rgb,
-                                                    largest_sample)
+from hetnet_ros.inspection.image_conversion import ENCODINGS, BadImage, compressed_to_rgb, depth_to_metres, fill_image, image_to_rgb, largest_sample
 from hetnet_ros.inspection.picture_budget import CameraBudget
 from hetnet_ros.inspection.sample_depth import DEPTHS
-from hostile_values import damaged, read_or_refused, texts
 
 CAUSES = {"zero_size", "unknown_encoding", "wrong_size", "truncated", "undecodable", "too_large", "too_deep"}
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from hostile_values import read_or_refused, texts, yaml_files
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ from hetnet_ros.inspection.image_files import MIN_SIDE_PX
 from hetnet_ros.inspection.recipe import load_recipe
 from hetnet_ros.inspection.region_of_interest import Region, RegionError
 from hetnet_ros.inspection.result import Box
-from hostile_values import read_or_refused, texts, yaml_files
 
 RECIPE = {
     "views": {

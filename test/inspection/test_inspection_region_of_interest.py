@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from model_fixtures import made_up_part
 
 from hetnet_ros.inspection.clock_watch import Moment
 from hetnet_ros.inspection.frame_policy import FrameRules, Request, examine
 from hetnet_ros.inspection.part_inspector import PartInspector, View
 from hetnet_ros.inspection.region_of_interest import Region, RegionError, score_inside
 from hetnet_ros.inspection.result import Box, Verdict
-from model_fixtures import made_up_part
 
 WHOLE = Box(0, 0, 128, 96)
 

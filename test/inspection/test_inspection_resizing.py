@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from model_fixtures import write_images
 
 from hetnet_ros.inspection.calibration import Calibration
 from hetnet_ros.inspection.maps import in_place, source_mask
@@ -15,7 +16,6 @@ from hetnet_ros.inspection.region_of_interest import Region
 from hetnet_ros.inspection.result import Box, Inspection, Thresholds, Verdict
 from hetnet_ros.learning.bag_images import _thumbnail
 from hetnet_ros.learning.good_images import load_good_images
-from model_fixtures import write_images
 
 SIZE = 384
 

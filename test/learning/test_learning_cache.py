@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from model_fixtures import made_up_part
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.preprocessing import to_tensor
@@ -13,7 +14,6 @@ from hetnet_ros.learning.feature_cache import FeatureCache, fill_cache
 from hetnet_ros.learning.preset import TrainingConfig, load_preset
 from hetnet_ros.network.anomaly_map import cosine_distance
 from hetnet_ros.network.hetnet import HetNet
-from model_fixtures import made_up_part
 
 CPU = torch.device("cpu")
 CONFIG = TrainingConfig(views=2, rotation=20.0, light=0.5, cache_mb=64)

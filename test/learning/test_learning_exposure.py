@@ -5,6 +5,7 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
+from model_fixtures import made_up_part, write_images
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import load_artifact
@@ -12,7 +13,6 @@ from hetnet_ros.learning.exposure import CHANGING_LIGHT, with_exposure
 from hetnet_ros.learning.good_images import load_good_images
 from hetnet_ros.learning.preset import load_preset
 from hetnet_ros.learning.teach import teach
-from model_fixtures import made_up_part, write_images
 
 
 def preset_with(tiny_preset, **training):

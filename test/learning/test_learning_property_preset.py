@@ -7,12 +7,12 @@ import math
 from pathlib import Path
 
 import yaml
+from hostile_values import read_or_refused, texts, yaml_files
 from hypothesis import example, given
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.learning.preset import Preset, load_preset
 from hetnet_ros.network.config import MOST_DEPTH, MOST_SIDE, MOST_WIDTH
-from hostile_values import read_or_refused, texts, yaml_files
 
 EDGE = yaml.safe_load((Path(__file__).resolve().parents[2] / "config" / "presets" / "edge.yaml").read_text())
 

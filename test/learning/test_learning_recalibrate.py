@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from model_fixtures import made_up_part, write_images
 
 from hetnet_ros.cli.main import main
 from hetnet_ros.errors import InputError
@@ -15,7 +16,6 @@ from hetnet_ros.learning.domain_limits import left_out_distances
 from hetnet_ros.learning.preset import load_preset
 from hetnet_ros.learning.recalibrate import recalibrate
 from hetnet_ros.learning.teach import teach
-from model_fixtures import made_up_part, write_images
 
 
 def test_another_rate_changes_thresholds_and_identity_and_nothing_else(tiny_model, tmp_path, capsys):

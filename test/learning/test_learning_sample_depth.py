@@ -19,8 +19,8 @@ from hetnet_ros.cli.main import main
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.replay.offline import replay_offline
 from hetnet_ros.inspection.artifact import card_from_values, load_artifact
-from hetnet_ros.inspection.card_bounds import check_card
 from hetnet_ros.inspection.bags import choose_topics, open_bag
+from hetnet_ros.inspection.card_bounds import check_card
 from hetnet_ros.inspection.image_conversion import BadImage, compressed_to_rgb, image_to_rgb, largest_sample
 from hetnet_ros.inspection.image_files import largest_sample as largest_in_file
 from hetnet_ros.inspection.image_files import read_rgb

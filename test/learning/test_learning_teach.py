@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from model_fixtures import made_up_part, write_images
 
 from hetnet_ros.cli.main import main
 from hetnet_ros.errors import InputError
@@ -23,7 +24,6 @@ from hetnet_ros.learning.checkpoint import checkpoint_path
 from hetnet_ros.learning.good_images import load_good_images
 from hetnet_ros.learning.preset import load_preset
 from hetnet_ros.learning.teach import split, teach
-from model_fixtures import made_up_part, write_images
 
 
 def file_hash(path):

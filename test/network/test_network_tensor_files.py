@@ -42,8 +42,8 @@ def test_what_is_written_is_read(tmp_path):
     ({"a": entry(0, 4)}, bytes(3)),
     ({"a": entry(0, 4), "b": entry(8, 12)}, bytes(12)),  # a gap
     ({"a": entry(0, 4), "b": entry(0, 4)}, bytes(4)),  # two of one place
-    ('{"a": %s, "a": %s}' % (json.dumps(entry(0, 4)), json.dumps(entry(0, 4))), bytes(4)),  # two of one name
-    ('{"a": %s, "__metadata__": {"k": "1"}, "__metadata__": {"k": "2"}}' % json.dumps(entry(0, 4)), bytes(4)),
+    (f'{{"a": {json.dumps(entry(0, 4))}, "a": {json.dumps(entry(0, 4))}}}', bytes(4)),  # two of one name
+    (f'{{"a": {json.dumps(entry(0, 4))}, "__metadata__": {{"k": "1"}}, "__metadata__": {{"k": "2"}}}}', bytes(4)),
     ({"a": entry(0, 4, shape=(2,))}, bytes(4)),  # says to be larger than it is
     ({"a": entry(0, 4, shape=(2**62, 4))}, bytes(4)),
     ({"a": entry(0, 4, shape=(-1, -1))}, bytes(4)),

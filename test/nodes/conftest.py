@@ -6,15 +6,15 @@ import dataclasses
 import itertools
 import threading
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import pytest
 
 try:
-    import rclpy
-
     import hetnet_ros.msg  # noqa: F401 - generated; absent in a source tree that was not built
+    import rclpy
 except ImportError as error:
     NO_ROS = f"needs ROS 2 and this package's built messages ({error}): run scripts/test"
 else:

@@ -10,17 +10,17 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
+from hetnet_ros.action import InspectPart
+from hetnet_ros.msg import Defect, Inspection, ViewEvidence
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
-
-from hetnet_ros.action import InspectPart
-from hetnet_ros.msg import Defect, Inspection, ViewEvidence
 
 MODEL = "0123456789abcdef"
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import Any, Callable, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
+from hetnet_ros.action import InspectPart
 from inspection_cell import TIMEOUT, Cell, wait_for
 from rclpy.duration import Duration
 
-from hetnet_ros.action import InspectPart
 from hetnet_ros.nodes.calls import SoleActionClient
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hetnet_ros.msg import PartOutcome
 from inspection_cell import wait_for
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -13,7 +14,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
-from hetnet_ros.msg import PartOutcome
 from hetnet_ros.nodes.reject_planner import RejectPlanner
 
 NAMES = {

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
+from hetnet_ros.action import InspectPart
 from inspection_cell import Cell, wait_for
 from model_fixtures import made_up_part
 from part_client import PartClient, camera
 from rclpy.duration import Duration
 from std_msgs.msg import Header
-
-from hetnet_ros.action import InspectPart
 
 PASS, REJECT, UNCERTAIN = InspectPart.Result.PASS, InspectPart.Result.REJECT, InspectPart.Result.UNCERTAIN
 SHORT = 1.2

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
+from hetnet_ros.msg import Inspection
 from inspection_cell import Cell, values, wait_for
 
 from hetnet_ros.inspection.export import export_model
-from hetnet_ros.msg import Inspection
 
 Start = Callable[..., Cell]
 

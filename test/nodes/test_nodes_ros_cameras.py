@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from hetnet_ros.action import InspectPart
+from hetnet_ros.msg import Inspection
 from inspection_cell import Cell, network_of, slow_network, wait_for
 from model_fixtures import made_up_part
 from part_client import PartClient, camera
-
-from hetnet_ros.action import InspectPart
-from hetnet_ros.msg import Inspection
 
 
 @pytest.fixture(scope="module")

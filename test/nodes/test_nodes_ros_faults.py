@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Callable, Iterator
 
 import pytest
 import torch
+from hetnet_ros.msg import Inspection
 from inspection_cell import Cell, break_network, network_of, slow_network, values, wait_for
 from part_client import PartClient
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
-
-from hetnet_ros.msg import Inspection
 
 Start = Callable[..., Cell]
 

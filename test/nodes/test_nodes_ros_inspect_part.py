@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
+from hetnet_ros.action import InspectPart
+from hetnet_ros.msg import Inspection, PartVerdict
 from inspection_cell import Cell, slow_network, wait_for
 from model_fixtures import made_up_part
 from part_client import PartClient, camera
@@ -17,9 +20,6 @@ from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
-
-from hetnet_ros.action import InspectPart
-from hetnet_ros.msg import Inspection, PartVerdict
 
 PASS, REJECT, UNCERTAIN = InspectPart.Result.PASS, InspectPart.Result.REJECT, InspectPart.Result.UNCERTAIN
 

@@ -6,17 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from hetnet_ros.action import InspectPart
 from inspection_cell import Cell, values, wait_for
 from model_fixtures import made_up_part
 from part_client import PartClient, camera
 from rclpy.node import Node
-
-from hetnet_ros.action import InspectPart
 
 
 def start(namespace: str, model: Path) -> subprocess.Popen:

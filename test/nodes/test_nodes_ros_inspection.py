@@ -6,17 +6,18 @@ import array
 import dataclasses
 import math
 import pkgutil
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from hetnet_ros.msg import Inspection
 from inspection_cell import Cell, slow_network, values, wait_for
 from model_fixtures import made_up_part
 from sensor_msgs.msg import CompressedImage, Image
 
 from hetnet_ros.inspection.artifact import load_artifact, save_artifact
-from hetnet_ros.msg import Inspection
 
 
 def test_a_good_part_keeps_the_stamp_and_frame_of_its_image(cell: Cell) -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import pytest
+from hetnet_ros.msg import Inspection
+from hetnet_ros.srv import LoadModel
 from inspection_cell import Cell, slow_network, values, wait_for
 from rcl_interfaces.srv import DescribeParameters
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.msg import Inspection
 from hetnet_ros.nodes.inspector import Inspector
 from hetnet_ros.nodes.parameters import DECLARATIONS
-from hetnet_ros.srv import LoadModel
 
 Start = Callable[..., Cell]
 

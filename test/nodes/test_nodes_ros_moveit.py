@@ -10,7 +10,8 @@ pytest.importorskip(
 )
 
 import threading
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from inspect_part_double import InspectPartDouble, rejected
 from inspection_cell import wait_for

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 from action_msgs.msg import GoalStatus
 from builtin_interfaces.msg import Duration, Time
+from hetnet_ros.action import InspectPart
+from hetnet_ros.msg import Inspection
+from hetnet_ros.srv import LoadModel
 from inspection_cell import Cell
 from model_fixtures import made_up_part
 from part_client import PartClient, camera
 from rclpy.lifecycle import TransitionCallbackReturn
 from std_srvs.srv import SetBool
 
-from hetnet_ros.action import InspectPart
 from hetnet_ros.errors import InputError
-from hetnet_ros.msg import Inspection
 from hetnet_ros.nodes import inspector as inspector_module
 from hetnet_ros.nodes.inspector import Inspector
 from hetnet_ros.nodes.loaded_model import LoadedModel
-from hetnet_ros.srv import LoadModel
 
 PASS, UNCERTAIN = InspectPart.Result.PASS, InspectPart.Result.UNCERTAIN
 SECOND = 10**9

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from hetnet_ros.msg import Inspection
 from inspection_cell import Cell, slow_network, wait_for
 from model_fixtures import made_up_part
 from part_client import PartClient, camera
 from std_srvs.srv import SetBool
-
-from hetnet_ros.msg import Inspection
 
 Start = Callable[..., Cell]
 

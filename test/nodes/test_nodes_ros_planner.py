@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 from action_msgs.msg import GoalStatus
+from hetnet_ros.action import InspectPart
+from hetnet_ros.msg import Inspection, PartOutcome
 from inspect_part_double import InspectPartDouble, hang, passed, rejected
 from inspection_cell import wait_for
 from planner_cell import PlannerCell, destination, write_cell
@@ -21,9 +24,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from hetnet_ros.action import InspectPart
 from hetnet_ros.errors import InputError
-from hetnet_ros.msg import Inspection, PartOutcome
 from hetnet_ros.nodes.calls import Caller
 from hetnet_ros.nodes.inspect_client import InspectClient, fault_of
 from hetnet_ros.nodes.reject_planner import RejectPlanner

@@ -4,9 +4,11 @@ put away is not followed by another.
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from hetnet_ros.action import InspectPart
 from inspect_part_double import InspectPartDouble
 from inspection_cell import wait_for
 from planner_cell import PlannerCell, destination, write_cell
@@ -15,7 +17,6 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from hetnet_ros.action import InspectPart
 from hetnet_ros.nodes.calls import Caller
 from hetnet_ros.nodes.virtual_arm import VirtualCellArm
 from hetnet_ros.nodes.virtual_camera import VirtualCamera

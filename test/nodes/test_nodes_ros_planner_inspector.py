@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
+from hetnet_ros.msg import Inspection
 from inspection_cell import Cell, wait_for
 from model_fixtures import write_images
 from part_client import PartClient
@@ -16,7 +18,6 @@ from std_srvs.srv import SetBool
 
 from hetnet_ros.cell.camera import CameraPose, PinholeCamera
 from hetnet_ros.cell.parts import draw_part, draw_shot, photograph
-from hetnet_ros.msg import Inspection
 from hetnet_ros.nodes.inspector import Inspector
 from hetnet_ros.nodes.virtual_camera import VirtualCamera
 

@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from hetnet_ros.action import InspectPart
+from hetnet_ros.msg import PartOutcome
 from inspect_part_double import InspectPartDouble, hang
 from inspection_cell import wait_for
 from planner_cell import PlannerCell, destination, write_cell
@@ -21,8 +24,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from hetnet_ros.action import InspectPart
-from hetnet_ros.msg import PartOutcome
 from hetnet_ros.nodes.calls import SoleActionClient
 from hetnet_ros.nodes.virtual_camera import VirtualCamera
 

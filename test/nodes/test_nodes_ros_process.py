@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hetnet_ros.msg import Inspection
 from inspection_cell import Cell, wait_for
 from model_fixtures import made_up_part
 from part_client import camera
 from rclpy.node import Node
-
-from hetnet_ros.msg import Inspection
 
 
 def start(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen:

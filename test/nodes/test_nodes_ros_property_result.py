@@ -10,16 +10,16 @@ import pytest
 from action_msgs.msg import GoalStatus
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Quaternion
+from hetnet_ros.action import InspectPart
+from hetnet_ros.msg import Defect
 from hypothesis import example, given
 from hypothesis import strategies as st
 from inspect_part_double import passed
 from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
-from hetnet_ros.action import InspectPart
 from hetnet_ros.foreign_text import MOST_IN_LINE
 from hetnet_ros.inspection.result import Box
-from hetnet_ros.msg import Defect
 from hetnet_ros.nodes.inspect_client import _Inspection, fault_of
 from hetnet_ros.nodes.view_settings import ViewSettings
 from hetnet_ros.planning.interfaces import InspectionFailed

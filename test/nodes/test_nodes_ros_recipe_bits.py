@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
+from hetnet_ros.srv import LoadModel
 from inspection_cell import Cell
 
 from hetnet_ros.inspection.artifact import load_artifact, save_artifact
-from hetnet_ros.srv import LoadModel
 
 Start = Callable[..., Cell]
 

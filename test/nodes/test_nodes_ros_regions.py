@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from hetnet_ros.msg import Inspection
 from inspection_cell import Cell, wait_for
 from model_fixtures import made_up_part
 from part_client import PartClient, camera
 from sensor_msgs.msg import RegionOfInterest
-
-from hetnet_ros.msg import Inspection
 
 Start = Callable[..., Cell]
 LEFT = RegionOfInterest(x_offset=0, y_offset=0, width=48, height=96)  # 3/8 of the image, away from the hole of a ruined part

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 from action_msgs.msg import GoalStatus
+from hetnet_ros.action import InspectPart
+from hetnet_ros.srv import LoadModel
 from inspection_cell import Cell, slow_network
 from model_fixtures import made_up_part
 from part_client import PartClient, camera
-
-from hetnet_ros.action import InspectPart
-from hetnet_ros.srv import LoadModel
 
 PASS, UNCERTAIN = InspectPart.Result.PASS, InspectPart.Result.UNCERTAIN
 

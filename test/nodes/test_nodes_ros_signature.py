@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
 
 pytest.importorskip("cryptography")
 
+from hetnet_ros.msg import Inspection  # noqa: E402
+from hetnet_ros.srv import LoadModel  # noqa: E402
 from inspection_cell import Cell  # noqa: E402
 
 from hetnet_ros.inspection.artifact import load_artifact  # noqa: E402
 from hetnet_ros.inspection.signature import make_keys, read_private_key, sign  # noqa: E402
-from hetnet_ros.msg import Inspection  # noqa: E402
-from hetnet_ros.srv import LoadModel  # noqa: E402
 
 Start = Callable[..., Cell]
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TransformStamped
+from hetnet_ros.msg import Inspection, KeepOutZones
 from inspection_cell import Cell, wait_for
 from model_fixtures import made_up_part
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from hetnet_ros.msg import Inspection, KeepOutZones
 from hetnet_ros.inspection.image_conversion import fill_image
 from hetnet_ros.nodes.space_conversion import rotation_matrix
 from hetnet_ros.nodes.target_frame import TargetFrame

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
+from hetnet_ros.action import InspectPart
+from hetnet_ros.msg import Inspection
 from inspection_cell import Cell, wait_for
 from model_fixtures import made_up_part
 from part_client import PartClient, camera
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from hetnet_ros.action import InspectPart
-from hetnet_ros.msg import Inspection
 from hetnet_ros.nodes import sole_publisher
 
 Start = Callable[..., Cell]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
+from hetnet_ros.msg import Inspection
 from inspection_cell import Cell, wait_for
 from rcl_interfaces.srv import DescribeParameters
 from rclpy.node import Node
@@ -17,7 +19,6 @@ from std_srvs.srv import Trigger
 
 from hetnet_ros.cell.camera import PinholeCamera
 from hetnet_ros.cell.parts import draw_part, draw_shot, photograph
-from hetnet_ros.msg import Inspection
 
 SIZE = (160, 120)
 

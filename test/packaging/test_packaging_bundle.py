@@ -21,7 +21,7 @@ from model_fixtures import made_up_part, write_images
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = Path(os.environ.get("HETNET_VENV") or ROOT / ".venv")
-THIS = "%d.%d" % sys.version_info[:2]
+THIS = "{}.{}".format(*sys.version_info[:2])
 PIECE = 20 * 2**20
 REFUSES = "http://127.0.0.1:9"  # the discard port, where nobody listens
 

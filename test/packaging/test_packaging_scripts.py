@@ -84,7 +84,7 @@ def test_a_moved_virtual_environment_is_not_used(checkout):
 
 def test_missing_system_packages_are_named_with_the_command_to_install_them(checkout, tmp_path):
     """A user who is not root, on a machine whose Python has no headers."""
-    python = 'case "$2" in *Python.h*) exit 1;; esac; exec %s "$@"' % shutil.which("python3")
+    python = 'case "$2" in *Python.h*) exit 1;; esac; exec {} "$@"'.format(shutil.which("python3"))
     path = command_folder(tmp_path / "bin", id="echo 1000", python3=python)
     assert_one_line(set_up(checkout, PATH=path), "sudo apt-get install", "-dev")
 

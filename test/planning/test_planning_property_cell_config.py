@@ -7,12 +7,12 @@ import math
 from pathlib import Path
 
 import yaml
+from hostile_values import changed, read_or_refused, texts, yaml_files
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.planning.cell_config import BACKENDS, SAFE_SIDES, CellConfig, load_cell
-from hostile_values import changed, read_or_refused, texts, yaml_files
 
 CELL = yaml.safe_load((Path(__file__).resolve().parents[2] / "config" / "cell.yaml").read_text())
 POSE = {"pose": {"frame_id": "base", "position": [0.4, 0.0, 0.5], "orientation": [1.0, 0.0, 0.0, 0.0]}}

@@ -9,8 +9,8 @@ al., "Beyond Dents and Scratches" (IJCV 2022) and the set's loader in anomalib.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Mapping
 
 from hetnet_ros.evaluation.datasets.folders import images_in, subfolders
 from hetnet_ros.evaluation.datasets.labelled import GOOD, LabelledDataset

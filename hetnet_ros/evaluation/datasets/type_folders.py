@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Callable, Mapping
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.evaluation.datasets.folders import images_in, subfolders

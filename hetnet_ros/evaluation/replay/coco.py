@@ -25,7 +25,6 @@ from hetnet_ros.inspection.result import Box
 from hetnet_ros.plain_json import read_json
 
 
-
 @dataclass(frozen=True)
 class Drawn:
     """What was marked on a picture.  mask: bool (H, W) at the frame's size, None where there are only boxes."""

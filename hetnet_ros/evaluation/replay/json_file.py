@@ -12,12 +12,12 @@ from typing import Any
 
 from hetnet_ros.evaluation.figures import Figures
 from hetnet_ros.evaluation.json_file import condition_values, metric_values, verdict_values
-from hetnet_ros.whole_files import write_file
 from hetnet_ros.evaluation.replay.drift import Series
 from hetnet_ros.evaluation.replay.outcome import STAGES, FrameOutcome, Transport
 from hetnet_ros.evaluation.replay.rates import CONFIDENCE, ErrorRates, Rate
 from hetnet_ros.evaluation.replay.result import Curve, ReplayResult
 from hetnet_ros.evaluation.replay.timing import Spread, Timing
+from hetnet_ros.whole_files import write_file
 
 FORMAT = "hetnet-replay-1"
 

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from hetnet_ros.errors import InputError
-from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 from hetnet_ros.evaluation.conditions import MOST_AXES, Condition
-from hetnet_ros.whole_files import write_file
 from hetnet_ros.evaluation.replay.labels import FrameLabel, Labels, Span, check_label
+from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 from hetnet_ros.inspection.bags.layout import storage_files
 from hetnet_ros.inspection.result import Box
 from hetnet_ros.plain_json import parse_json
 from hetnet_ros.user_files import read_text
+from hetnet_ros.whole_files import write_file
 
 FORMAT = "hetnet-labels-1"
 _COLUMNS = ("frame", "stamp", "label", "mask", "box", "part")

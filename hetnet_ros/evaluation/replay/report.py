@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 
 from hetnet_ros.evaluation.condition_section import condition_section
-from hetnet_ros.whole_files import write_file
 from hetnet_ros.evaluation.page import document, html_table, tiles
 from hetnet_ros.evaluation.replay.charts import Line, Mark, histogram, line_chart
 from hetnet_ros.evaluation.replay.gallery_page import GALLERY_SCRIPT, GALLERY_STYLE, gallery
@@ -25,6 +24,7 @@ from hetnet_ros.evaluation.replay.table import (
     timing_rows,
 )
 from hetnet_ros.evaluation.table import percent
+from hetnet_ros.whole_files import write_file
 
 _STYLE = """
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(400px, 100%), 1fr)); gap: 1em; }

@@ -19,7 +19,7 @@ torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
 
 def check_machine(manifest: dict) -> None:
     """Raises Problem where Python, processor or C library are not those the wheels are for."""
-    version = "%d.%d" % sys.version_info[:2]
+    version = "{}.{}".format(*sys.version_info[:2])
     if version != manifest["python"]:
         raise Problem(f"this bundle is for Python {manifest['python']}, and {sys.executable} is Python {version}; name another with "
                       f"--python, or make the bundle with scripts/bundle --python {version}")

@@ -21,9 +21,10 @@ for name in modules:
     except Exception as error:
         sys.exit(f"error: {name} does not import: {(str(error).strip().splitlines() or [type(error).__name__])[0]}")
 
-import hetnet_ros  # noqa: E402
 import numpy  # noqa: E402
 import torch  # noqa: E402
+
+import hetnet_ros  # noqa: E402
 from hetnet_ros.network.weights import resolve_weights  # noqa: E402
 
 try:
