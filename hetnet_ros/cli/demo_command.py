@@ -145,8 +145,9 @@ def _camera_parameters(args: argparse.Namespace, lesson: Lesson) -> dict[str, ob
 
 def _ros_arguments(parameters: dict[str, object]) -> list[str]:
     """What follows ``--ros-args`` for a node of the demonstration."""
-    given = (word for name, value in parameters.items() for word in ("-p", f"{name}:={value}"))
-    return ["-r", f"__ns:={_NAMESPACE}", *given]
+    from hetnet_ros.nodes.parameter_arguments import parameter_arguments
+
+    return ["-r", f"__ns:={_NAMESPACE}", *parameter_arguments(parameters)]
 
 
 def _inspect(args: argparse.Namespace, nodes, own: OwnFiles) -> list[ShownPart]:

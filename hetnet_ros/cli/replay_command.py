@@ -199,6 +199,7 @@ def _live(
     prepare_environment()
     with interrupts.held():
         from hetnet_ros.nodes.bag_player import BagPlayer
+        from hetnet_ros.nodes.parameter_arguments import parameter_arguments
 
     rate = args.rate or 1.0
     parameters = {
@@ -212,11 +213,10 @@ def _live(
         "frozen_after": rules.frozen_after,
         "min_region_share": rules.min_region_share,
     }
-    given = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
     stopped = ""
     with tempfile.TemporaryDirectory(prefix="hetnet_replay_") as logs:
         with interrupts.sigterm_as_well(), NodeProcesses(Path(logs), environment) as nodes:
-            nodes.start("inspector", ["-r", f"__ns:={_NAMESPACE}", *given])
+            nodes.start("inspector", ["-r", f"__ns:={_NAMESPACE}", *parameter_arguments(parameters)])
             player = BagPlayer(_NAMESPACE, topic, rate, nodes.check)
             started = time.perf_counter()
             try:

@@ -69,7 +69,7 @@ def _axes(path: Path, header: list[str]) -> tuple[str, ...]:
 
 def _read(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Each line's number and cells, without blanks around them; lines without any text are left out."""
-    reader = csv.reader(io.StringIO(read_text(path, "table of conditions", remedy="check the path, or give a CSV file"), newline=""))
+    reader = csv.reader(io.StringIO(read_text(path, "table of conditions", remedy="check the path, or give a CSV file"), newline=""), strict=True)
     try:
         for cells in reader:
             cells = [cell.strip() for cell in cells]

@@ -21,6 +21,7 @@ from PIL import Image, UnidentifiedImageError
 
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.picture_budget import check_tiff
+from hetnet_ros.inspection.single_picture import check_single
 
 JPEG_AND_PNG = ("JPEG", "PNG")
 _JPEG = frozenset({"JPEG", "MPO"})
@@ -50,12 +51,12 @@ class Picture:
 
 def decode(data: bytes | bytearray | memoryview | np.ndarray, formats: Sequence[str] | None = None, deep: bool = False,
            admit: Callable[[Image.Image], None] | None = None) -> Picture:
-    """The picture in ``data``; of several frames the first.  Orientation, of EXIF or of a TIFF, is not applied.
+    """The picture in ``data``.  Orientation, of EXIF or of a TIFF, is not applied.
 
     formats: those of Pillow's names that may be read, None for all.  deep: colours of 16 bits as uint16.  admit: is shown what the
     header says (format, mode, size) before anything is decoded, and may raise InputError, which passes.
     Raises Damaged, InputError for a TIFF that promises more than a picture may cost or whose numbers no decoder here takes as they are
-    meant, or Pillow's DecompressionBombError for more pixels than Pillow decodes.
+    meant or for several pictures in one, or Pillow's DecompressionBombError for more pixels than Pillow decodes.
     """
     data = _as_stored(memoryview(data).cast("B"))
     try:
@@ -64,6 +65,7 @@ def decode(data: bytes | bytearray | memoryview | np.ndarray, formats: Sequence[
             with Image.open(io.BytesIO(data), formats=formats) as image:
                 if admit is not None:
                     admit(image)
+                check_single(data, image)
                 return _decoded(data, image, deep)
     except (Damaged, InputError, Image.DecompressionBombError):
         raise
@@ -71,6 +73,7 @@ def decode(data: bytes | bytearray | memoryview | np.ndarray, formats: Sequence[
         pixels = None
         if formats is None:
             check_tiff(data)
+            check_single(data, None)
             pixels = _float_tiff(data)
         if pixels is None:
             raise UnknownFormat("its format is not known") from None

@@ -160,7 +160,7 @@ def compressed_to_rgb(data: object, image_format: str, bits: int = FULL, usual_p
         pixels = decode(data, JPEG_AND_PNG, deep=bits < FULL, admit=admit).pixels  # type: ignore[arg-type]
     except (TooLarge, DecompressionBombError) as error:
         raise BadImage("too_large", f"compressed image of {size} bytes is not decoded: {error}") from None
-    except Damaged as error:
+    except (Damaged, InputError) as error:
         reason = "neither JPEG nor PNG" if isinstance(error, UnknownFormat) else error
         what = f"compressed image of {size} bytes, format {image_format!r}, cannot be decoded"
         raise BadImage("undecodable", f"{what}: {reason}") from error

@@ -73,8 +73,8 @@ def natural_order(path: Path) -> tuple[list[tuple[int, str]], str]:
 def read_rgb(path: str | Path, bits: int = FULL) -> np.ndarray:
     """One image file as uint8 (H, W, 3) RGB, in the pixel grid it is stored in.
 
-    Grey is repeated into three channels; palettes and CMYK are converted; of a file with several frames the first is
-    taken.  bits: how many of their 16 the pictures really use (the model's ``sample_bits``): 0 to 2 ** bits - 1 becomes 0 to 255,
+    Grey is repeated into three channels; palettes and CMYK are converted; a file with several pictures is
+    refused.  bits: how many of their 16 the pictures really use (the model's ``sample_bits``): 0 to 2 ** bits - 1 becomes 0 to 255,
     and a value beyond is refused; with all 16, of colour the upper byte is taken, which is the same within one step.
     Floats must run from 0 to 1.  An alpha channel is dropped, as cv_bridge drops it
     from rgba8.  Orientation (EXIF, TIFF) is not applied: masks, maps and boxes refer to the stored grid.

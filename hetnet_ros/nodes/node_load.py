@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.nodes.parameter_arguments import parameter_arguments
 
 START_SECONDS = 120.0
 """Longest wait for the node to load its model and to be discovered."""
@@ -56,12 +57,11 @@ def start(name: str, command: list[str]) -> subprocess.Popen:
 def start_inspector(model: Path, device: str, threads: int, backend: str, namespace: str,
                     cameras: tuple[str, ...] = ()) -> subprocess.Popen:
     """The node as a process of its own, active as soon as its model is loaded."""
-    values = {"model": model, "device": device, "autostart": "true", "threads": threads, "backend": backend,
+    values = {"model": model, "device": device, "autostart": True, "threads": threads, "backend": backend,
               "frozen_after": 0,  # the camera shows few pictures in turn
-              **({"cameras": f"[{','.join(cameras)}]"} if cameras else {})}
-    parameters = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
+              **({"cameras": list(cameras)} if cameras else {})}
     return start("inspector", [sys.executable, "-m", "hetnet_ros.cli.main", "run", "inspector", "--ros-args", "-r",
-                               f"__ns:={namespace}", *parameters])
+                               f"__ns:={namespace}", *parameter_arguments(values)])
 
 
 def stop(process: subprocess.Popen) -> None:

@@ -77,6 +77,7 @@ def entry(**values) -> str:
     [
         ("", "line 1"),
         ("frame,name\n1,good\n", "column 'label'"),
+        ("frame,label\n0,\"good", "is no CSV"),
         ("frame,label\n1,good,3\n", "line 2: 3 values for 2 columns"),
         ("frame,label\nx,good\n", "line 2: frame is 'x'"),
         ("frame,label\n9-3,good\n", "line 2: frame is '9-3'"),

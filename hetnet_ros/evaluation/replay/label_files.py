@@ -133,7 +133,7 @@ def _from_json(path: Path, text: str) -> Labels:
 
 def _from_csv(path: Path, text: str) -> Labels:
     try:
-        table = list(csv.reader(io.StringIO(text)))
+        table = list(csv.reader(io.StringIO(text), strict=True))
     except csv.Error as error:
         raise InputError(f"{path} is no CSV ({error})") from None
     header = [name.strip() for name in table[0]] if table else []
