@@ -155,6 +155,10 @@ def _run(argv: list[str]) -> int:
         hint = f"did you mean '{close[0]}'?" if close else f"the commands are {', '.join(COMMANDS)}"
         raise InputError(f"there is no command '{command}'; {hint}")
     args = command_parser(command).parse_args(argv[1:])
+    try:
+        os.getcwd()
+    except OSError as error:  # torch's libraries would end the process with words about something else
+        raise InputError(f"the current directory cannot be used ({reason(error)}), it may have been removed: change to another one") from None
     with contextlib.nullcontext() if command == "run" else interrupts.sigterm_as_well():  # a node has its own way to end
         return _module(command).run(args)
 

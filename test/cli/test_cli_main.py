@@ -101,6 +101,16 @@ def test_an_interrupt_is_one_line_and_exit_code_130(command, capsys):
     assert capsys.readouterr().err == "hetnet: interrupted\n"
 
 
+def test_a_current_directory_that_was_removed_is_one_line(command, capsys, monkeypatch, tmp_path):
+    command(lambda args: 0)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(["probe"]) == 2
+    assert "change to another one" in one_error_line(capsys)
+
+
 def test_our_own_defects_keep_their_traceback(command):
     def run(args):
         raise ZeroDivisionError("ours")
