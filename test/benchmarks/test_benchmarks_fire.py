@@ -24,7 +24,8 @@ def fire(source_root: Path, tmp_path_factory: Any) -> tuple[dict[str, Any], str]
         pytest.skip("installed without the benchmarks")
     folder = tmp_path_factory.mktemp("fire")
     figures, preset = folder / "fire.json", folder / "small.yaml"
-    preset.write_text((source_root / "config" / "presets" / "edge.yaml").read_text().replace("384", "192"))  # a quarter of the work
+    edge = (source_root / "config" / "presets" / "edge.yaml").read_text()
+    preset.write_text(edge.replace("384", "192").replace("\n  views: 2\n", "\n  views: 1\n  calibration: split\n", 1))  # a tenth of the work
     command = [sys.executable, "benchmarks/fire.py", "--minutes", str(MINUTES), "--parts", "1000", "--quick", "--preset", str(preset),
                "--images", "15", "--steps", "100", "--width", "320", "--keep", str(folder / "line"), "--json", str(figures)]
     done = subprocess.run(command, cwd=source_root, env=os.environ, capture_output=True, text=True, timeout=900)
