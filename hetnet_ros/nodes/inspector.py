@@ -251,7 +251,8 @@ class Inspector(LifecycleNode):
                 response.message = str(error)
             else:
                 response.message = f"{type(error).__name__}: {one_line(error)}"
-                self.get_logger().error(traceback.format_exc())
+                if rclpy.ok(context=self.context):  # else the process was told to end meanwhile
+                    self.get_logger().error(traceback.format_exc())
             self.get_logger().error(f"load_model failed: {response.message}")
         current = self._pipeline.model
         response.model_id = current.inspector.model_id if current else ""

@@ -9,6 +9,7 @@ import math
 import time
 import traceback
 
+import rclpy
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
@@ -52,9 +53,10 @@ class Locator:
         try:
             self._fill(message, inspection, parameters)
         except Exception:  # a defect of ours costs the poses, not the verdict
-            self._logger.error(
-                f"defects could not be located\n{traceback.format_exc()}", throttle_duration_sec=_LOG_PERIOD
-            )
+            if rclpy.ok(context=self._node.context):  # else the process was told to end meanwhile
+                self._logger.error(
+                    f"defects could not be located\n{traceback.format_exc()}", throttle_duration_sec=_LOG_PERIOD
+                )
             for defect in message.defects:
                 defect.has_pose, defect.pose_reason, defect.frame_id, defect.area_mm2 = False, NoPose.FAILED.value, "", math.nan
         took = 1e3 * (time.perf_counter() - started)

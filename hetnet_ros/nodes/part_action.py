@@ -192,7 +192,8 @@ class PartInspectionServer:
         try:
             verdict = self._inspected(order, part)
         except Exception as error:  # a defect of ours must not look like a verdict
-            self._logger.error(f"inspect_part failed:\n{traceback.format_exc()}")
+            if rclpy.ok(context=self._node.context):  # else the process was told to end meanwhile
+                self._logger.error(f"inspect_part failed:\n{traceback.format_exc()}")
             verdict = PartVerdict(Verdict.UNCERTAIN, "internal_error", f"{type(error).__name__}: {error}")
         finally:
             self._next(order)

@@ -141,6 +141,11 @@ class RejectPlanner(Node):
         return response
 
     @property
+    def _over(self) -> bool:
+        """Whether the node is ending; the context ends before the node is told."""
+        return self._ending or not rclpy.ok(context=self.context)
+
+    @property
     def _all_done(self) -> bool:
         return self._end is not None and self._number >= self._end
 
@@ -185,7 +190,7 @@ class RejectPlanner(Node):
                 uninspected = self._uninspected.note(outcome)
                 if outcome.halted or self._all_done:
                     self._running = False
-                if self._ending:
+                if self._over:
                     return
                 unseen = uninspected if self._running else ""
                 self._running = self._running and not unseen
@@ -194,6 +199,8 @@ class RejectPlanner(Node):
             try:
                 self._outcomes.publish(self._message(outcome, stamp, time.monotonic() - started))
             except Exception:  # the part is where it is; a lost report must not end the planner silently
+                if self._over:
+                    return
                 self.get_logger().error(f"an outcome could not be published\n{traceback.format_exc()}")
             if unseen:
                 self.get_logger().error(f"halted: {unseen}. See to the inspector and the arm, then call ~/start")
@@ -253,11 +260,11 @@ class RejectPlanner(Node):
     def _tell(self, state: State, line: str) -> None:
         self._state, self._line = state, line
         self.get_logger().debug(f"{state.value} {line}")
-        if not self._ending:
+        if not self._over:
             try:
                 self._states.publish(String(data=state.value))
             except Exception:  # a state that nobody heard of must not leave a part where it is
-                if rclpy.ok():
+                if not self._over:
                     self.get_logger().error(f"the state {state.value} could not be published\n{traceback.format_exc()}")
 
     def _report(self, outcome: PartOutcome) -> None:
