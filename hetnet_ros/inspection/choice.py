@@ -25,7 +25,7 @@ from hetnet_ros.inspection.backends.interface import backend_kind
 from hetnet_ros.inspection.backends.openvino_backend import supports_bf16
 from hetnet_ros.inspection.benchmark import sample_image, take_turns
 from hetnet_ros.inspection.export_cache import CachedExports
-from hetnet_ros.inspection.private_cache import is_own, private_folder
+from hetnet_ros.inspection.private_cache import is_own, make_way, private_folder
 from hetnet_ros.user_files import MB, read_text
 from hetnet_ros.whole_files import write_file
 
@@ -54,6 +54,7 @@ def choose_backend(model: Path, device: str = "auto", threads: int = 0) -> Choic
     if choice is not None:
         return choice
     choice = _measure(model, device, threads)
+    make_way(remembered)
     with contextlib.suppress(InputError):  # a read-only home or a full disk: it is measured again next time
         write_file(remembered, json.dumps(dataclasses.asdict(choice)))
     return choice

@@ -17,7 +17,7 @@ from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.artifact import Artifact, load_artifact
 from hetnet_ros.inspection.backends.interface import BackendKind
 from hetnet_ros.inspection.exported import FORMAT, Description, Exported, export_files, fitted_card, open_exported, outside_arrays
-from hetnet_ros.inspection.private_cache import is_own, private_folder
+from hetnet_ros.inspection.private_cache import is_own, make_way, private_folder
 from hetnet_ros.inspection.signature import PublicKeys
 
 
@@ -56,6 +56,8 @@ class CachedExports:
             from hetnet_ros.inspection.export import Exporter
 
             self._exporter = self._exporter or Exporter(self._model)
+            for file in export_files(path):
+                make_way(file)
             self._exporter.export(kind, path, cache=True)
             found = self._found(path, kind)
         if found is None:

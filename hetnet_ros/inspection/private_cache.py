@@ -6,6 +6,7 @@ who owns the file does.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -45,6 +46,12 @@ def is_own(path: Path) -> bool:
     except OSError:
         return False
     return stat.S_ISREG(found.st_mode) and found.st_uid in _trusted() and not found.st_mode & _OTHERS_WRITE
+
+
+def make_way(path: Path) -> None:
+    """Remove what is at ``path``, if anything is: a file that is written in place of another hands on its rights, and goes where a link leads."""
+    with contextlib.suppress(OSError):  # whoever writes there says why that cannot be
+        path.unlink()
 
 
 def _trusted() -> tuple[int, int]:
