@@ -119,9 +119,11 @@ class Line:
 
 def node_command(node: str, remaps: dict[str, str], **parameters: object) -> list[str]:
     """``hetnet run`` of a node in the line's namespace."""
-    words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+    from hetnet_ros.nodes.parameter_arguments import parameter_arguments
+
     renames = [word for old, new in remaps.items() for word in ("-r", f"{old}:={new}")]
-    return [sys.executable, "-m", "hetnet_ros.cli.main", "run", node, "--ros-args", "-r", f"__ns:={NAMESPACE}", *renames, *words]
+    return [sys.executable, "-m", "hetnet_ros.cli.main", "run", node, "--ros-args", "-r", f"__ns:={NAMESPACE}", *renames,
+            *parameter_arguments(parameters)]
 
 
 def make_line(row: Row, model: Path, backend: str, folder: Path) -> Line:
@@ -139,14 +141,14 @@ def make_line(row: Row, model: Path, backend: str, folder: Path) -> Line:
     os.environ.setdefault("ROS_LOG_DIR", str(folder / "ros_logs"))
     camera = node_command("virtual_camera", {"image": "image_in"}, face=row.face, seed=row.seed, rate_hz=12.0, part_index=0,
                           defect_probability=row.defect_probability, defect_scale=row.defect_scale, jitter=row.jitter,
-                          defect_kinds=f"[{','.join(row.kinds)}]", width=row.width, height=row.height, publish_depth="false",
-                          publish_truth="false")
+                          defect_kinds=list(row.kinds), width=row.width, height=row.height, publish_depth=False,
+                          publish_truth=False)
     return Line({
         "camera": camera,
         "proxy": node_command("fault_proxy", {}, seed=row.seed),
-        "inspector": node_command("inspector", {"image": "image_out"}, model=model, autostart="true", device="cpu", backend=backend,
+        "inspector": node_command("inspector", {"image": "image_out"}, model=model, autostart=True, device="cpu", backend=backend,
                                   max_age=1.5, max_rate=8.0),  # and cores left for the others
-        "planner": node_command("reject_planner", {}, cell_file=cell, autostart="true")}, folder)
+        "planner": node_command("reject_planner", {}, cell_file=cell, autostart=True)}, folder)
 
 
 def spin_until_shutdown(executor: Any) -> None:

@@ -175,7 +175,7 @@ def main() -> int:
         shutil.copyfile(first, second)
         line = Line({
             "camera": node_command("virtual_camera", {}, rate_hz=10.0, seed=arguments.seed, width=640, height=480),
-            "inspector": node_command("inspector", {}, model=first, autostart="true", device="cpu", backend=arguments.backend)}, folder)
+            "inspector": node_command("inspector", {}, model=first, autostart=True, device="cpu", backend=arguments.backend)}, folder)
         visitor = Visitor((first, second), arguments.seed)
         try:
             for name in line.commands:

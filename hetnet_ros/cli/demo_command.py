@@ -71,19 +71,18 @@ def run(args: argparse.Namespace) -> int:
     own, lesson = _checked(args)
     environment = ros_environment(args.domain if args.domain is not None else 30 + os.getpid() % 70)
     os.environ.update(environment)
-    with interrupts.sigterm_as_well():
-        model = args.model or taught_model(lesson, args.out / "model", args.fresh, _say)
-        for log in _LOGS.values():
-            own.claim(log)
-        with NodeProcesses(args.out / "logs", environment) as nodes:
-            _say(
-                "Starting the nodes virtual_camera and inspector "
-                f"(ROS domain {environment['ROS_DOMAIN_ID']}, this machine only)."
-            )
-            nodes.start("virtual_camera", _ros_arguments(_camera_parameters(args, lesson)))
-            inspector = {"model": model.absolute(), "device": args.device, "overlay.max_rate": 0.0, "roi": list(_ROI)}
-            nodes.start("inspector", _ros_arguments(inspector))
-            parts = _inspect(args, nodes, own)
+    model = args.model or taught_model(lesson, args.out / "model", args.fresh, _say)
+    for log in _LOGS.values():
+        own.claim(log)
+    with NodeProcesses(args.out / "logs", environment) as nodes:
+        _say(
+            "Starting the nodes virtual_camera and inspector "
+            f"(ROS domain {environment['ROS_DOMAIN_ID']}, this machine only)."
+        )
+        nodes.start("virtual_camera", _ros_arguments(_camera_parameters(args, lesson)))
+        inspector = {"model": model.absolute(), "device": args.device, "overlay.max_rate": 0.0, "roi": list(_ROI)}
+        nodes.start("inspector", _ros_arguments(inspector))
+        parts = _inspect(args, nodes, own)
     _report(parts, own, lesson)
     return 0
 

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     check_outputs({"--json": args.json, "--markdown": args.markdown}, ())
     for path in (args.json, args.markdown):
         check_output_file(path)
-    with interrupts.sigterm_as_well(), tempfile.TemporaryDirectory(prefix="hetnet_gpu_check_") as work:
+    with tempfile.TemporaryDirectory(prefix="hetnet_gpu_check_") as work:
         data = str(args.data.resolve()) if args.data else ""
         settings = Settings(device, args.quick, data, args.hub, work, str(cache_directory()))
         runner = Runner(settings, _say, dict(args.limit))

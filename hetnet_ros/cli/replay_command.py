@@ -215,7 +215,7 @@ def _live(
     }
     stopped = ""
     with tempfile.TemporaryDirectory(prefix="hetnet_replay_") as logs:
-        with interrupts.sigterm_as_well(), NodeProcesses(Path(logs), environment) as nodes:
+        with NodeProcesses(Path(logs), environment) as nodes:
             nodes.start("inspector", ["-r", f"__ns:={_NAMESPACE}", *parameter_arguments(parameters)])
             player = BagPlayer(_NAMESPACE, topic, rate, nodes.check)
             started = time.perf_counter()

@@ -7,7 +7,6 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from hetnet_ros.cli import interrupts
 from hetnet_ros.errors import InputError
 from hetnet_ros.foreign_text import MOST_IN_NAME, fits_name, shown
 
@@ -80,12 +79,11 @@ def run(args: argparse.Namespace) -> int:
     check_outputs({"-o": args.output}, map(Path, weight_files.values()))
     bag = _bag_source(args)
     try:
-        with interrupts.sigterm_as_well():
-            report = teach(args.data, args.output, preset, seed=args.seed, device=args.device, part_name=args.name,
-                           resume=args.resume, weight_files=weight_files,
-                           paths=_images_of_known_set(args.data), bag=bag,
-                           false_reject=FALSE_REJECT if args.false_reject is None else args.false_reject, crop=crop,
-                           bits=args.bits)
+        report = teach(args.data, args.output, preset, seed=args.seed, device=args.device, part_name=args.name,
+                       resume=args.resume, weight_files=weight_files,
+                       paths=_images_of_known_set(args.data), bag=bag,
+                       false_reject=FALSE_REJECT if args.false_reject is None else args.false_reject, crop=crop,
+                       bits=args.bits)
     except KeyboardInterrupt:
         checkpoint = checkpoint_path(args.output)
         if checkpoint.exists():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from PIL import Image, TiffImagePlugin
 
@@ -78,19 +78,26 @@ def check_pixels(width: int, height: int, stored: int = 0, pixel_bytes: int = _C
                        "or at a lower resolution")
 
 
+def tiff_pages(data: bytes | memoryview) -> Iterator[TiffImagePlugin.ImageFileDirectory_v2]:
+    """The tags of a TIFF's pages in turn, as far as they can be read.  It is one object, filled anew for each page."""
+    big, seen = bytes(data[2:4]) in (b"\x2b\0", b"\0\x2b"), set()
+    tags, file = TiffImagePlugin.ImageFileDirectory_v2(bytes(data[: 16 if big else 8])), io.BytesIO(data)
+    while tags.next and tags.next not in seen:  # pages may be chained in a ring
+        seen.add(tags.next)
+        file.seek(tags.next)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tags.load(file)
+        yield tags
+
+
 def check_tiff(data: bytes | memoryview) -> None:
     """Raise TooLarge where the header of a TIFF promises more than a picture may cost, in whole or in one tile, whoever decodes
     it; other data, and damage, are left to the decoder."""
     if bytes(data[:2]) not in (b"II", b"MM"):
         return
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            big = bytes(data[2:4]) in (b"\x2b\0", b"\0\x2b")
-            tags = TiffImagePlugin.ImageFileDirectory_v2(bytes(data[: 16 if big else 8]))
-            file = io.BytesIO(data)
-            file.seek(tags.next)
-            tags.load(file)
+        tags = next(tiff_pages(data))
         width, height = (max(int(tags.get(tag) or 0), int(tags.get(tile) or 0)) for tag, tile in ((256, 322), (257, 323)))
         pixel_bytes = max(1, int(tags.get(277, 1)) * max(tags.get(258, (1,))) // 8)
     except Exception:  # noqa: BLE001 - damage shows in many ways, and the decoder words it

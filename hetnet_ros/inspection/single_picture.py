@@ -4,13 +4,13 @@ unseen, so they are refused.  A smaller copy, a mask or a camera's preview besid
 
 from __future__ import annotations
 
-import io
-import warnings
+import itertools
 from collections.abc import Iterator
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.picture_budget import tiff_pages
 
 _SUBFILE_TYPE = 254
 _REDUCED, _MASK = 1, 4
@@ -32,15 +32,7 @@ def check_single(data: bytes | memoryview, image: Image.Image | None) -> None:
 def _pages(data: bytes | memoryview) -> Iterator[int]:
     """Of a TIFF, each page's kind; 0 for a picture in its own right.  Damage ends them: the decoder words it."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            big = bytes(data[2:4]) in (b"\x2b\0", b"\0\x2b")
-            head, file, seen = bytes(data[: 16 if big else 8]), io.BytesIO(data), set()
-            tags = TiffImagePlugin.ImageFileDirectory_v2(head)
-            while tags.next and tags.next not in seen and len(seen) < _MOST_PAGES:
-                seen.add(tags.next)
-                file.seek(tags.next)
-                tags.load(file)
-                yield int(tags.get(_SUBFILE_TYPE, 0))
+        for tags in itertools.islice(tiff_pages(data), _MOST_PAGES):
+            yield int(tags.get(_SUBFILE_TYPE, 0))
     except Exception:  # noqa: BLE001 - damage shows in many ways
         return

@@ -19,6 +19,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from hetnet_ros.errors import InputError
 from hetnet_ros.inspection.bags import BagFrame, BagTopic
 from hetnet_ros.inspection.bags.frames import COMPRESSED
+from hetnet_ros.inspection.stamp_rule import stamp_ns
 from hetnet_ros.msg import Inspection
 from hetnet_ros.nodes.inspector_client import InspectorClient
 from hetnet_ros.nodes.qos import image_profile
@@ -138,7 +139,7 @@ class BagPlayer(InspectorClient):
         return NodeCounts(self._counts.get("received"), self._counts.get("dropped"))
 
     def _on_verdict(self, message: Inspection) -> None:
-        stamp = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+        stamp = stamp_ns(message.header.stamp)
         self._verdicts[stamp] = (message, self.node.get_clock().now().nanoseconds / 1e9)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:

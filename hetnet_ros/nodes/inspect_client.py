@@ -22,6 +22,7 @@ from hetnet_ros.foreign_text import fits_name, one_line, shown
 from hetnet_ros.inspection.geometry import FARTHEST_M
 from hetnet_ros.inspection.keep_out import keep_out_box
 from hetnet_ros.inspection.result import Verdict
+from hetnet_ros.inspection.stamp_rule import stamp_ns
 from hetnet_ros.nodes.calls import Caller, CallFailed, Goal, SoleActionClient
 from hetnet_ros.nodes.sole_publisher import SolePublisher
 from hetnet_ros.nodes.space_conversion import defect_pose
@@ -203,8 +204,7 @@ def _fault_of_view(view: Any, since_ns: int, result: Any, part_id: str) -> str:
     limits = [inspection.thresholds.accept, *([result.thresholds.accept] if inspection.model_id == result.model_id else [])]
     if not all(inspection.score < limit for limit in limits):
         return f"PASS from view {name} with score {inspection.score}, not below {' and '.join(map(str, limits))}"
-    stamp = inspection.header.stamp
-    if stamp.nanosec >= 10**9 or stamp.sec * 10**9 + stamp.nanosec < since_ns:
+    if stamp_ns(inspection.header.stamp) < max(since_ns, 1):
         return f"PASS from view {name} of an image that was taken before the arm had settled"
     return ""
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from hetnet_ros.errors import InputError
+from hetnet_ros.inspection.stamp_rule import stamp_ns
 from hetnet_ros.nodes.parameter_arguments import parameter_arguments
 
 START_SECONDS = 120.0
@@ -120,7 +121,7 @@ class Listener:
 
     def _note(self, message) -> None:  # noqa: ANN001 - Inspection, imported late
         now = self.node.get_clock().now().nanoseconds
-        stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+        stamp = stamp_ns(message.header.stamp)
         timings = message.timings
         fault = "" if np.isfinite(message.score) else f"{message.reason}: {message.detail}"
         self.arrivals.append(Arrival(message.camera, stamp, (now - stamp) / 1e6,

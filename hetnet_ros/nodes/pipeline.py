@@ -223,7 +223,7 @@ class Pipeline:
     def _request(self, frame: Frame, model: LoadedModel, region: Region | None, claim: Claim | None) -> Request:
         message, camera = frame.message, self._frozen.setdefault(frame.camera, FrozenCamera())
         size = (getattr(message, "height", 0), getattr(message, "width", 0))
-        others = [other for name, other in self._frozen.items() if name != frame.camera]
+        others = [other for name, other in self._frozen.items() if name != frame.camera] if claim else []
         return Request(
             frame.stamp_ns, functools.partial(self._decode, frame, model), model.inspector, size, region, camera, claim is not None,
             frame.refusal, others,
